@@ -1,0 +1,28 @@
+# Compiler and linker flags that every target of the project shares.
+add_library(cnnfast_flags INTERFACE)
+
+if(NOT CMAKE_CXX_COMPILER_ID MATCHES "GNU|Clang")
+  message(FATAL_ERROR
+    "cnnfast needs GCC or Clang (on Windows: clang-cl): its kernels are written with their vector extensions; "
+    "the compiler found is ${CMAKE_CXX_COMPILER_ID}.")
+endif()
+
+target_compile_options(cnnfast_flags INTERFACE -Wall -Wextra -Wshadow)
+if(CNNFAST_WERROR)
+  target_compile_options(cnnfast_flags INTERFACE -Werror)
+endif()
+
+# -O3 also where the build type's own default is lower; fused multiply-adds only where the source says so.
+target_compile_options(cnnfast_flags INTERFACE
+  -ffp-contract=off -fno-math-errno $<$<CONFIG:Release,RelWithDebInfo>:-O3>)
+
+if(CNNFAST_SANITIZE)
+  target_compile_options(cnnfast_flags INTERFACE
+    -fsanitize=${CNNFAST_SANITIZE} -fno-sanitize-recover=undefined -fno-omit-frame-pointer -g)
+  target_link_options(cnnfast_flags INTERFACE -fsanitize=${CNNFAST_SANITIZE})
+endif()
+
+find_package(OpenMP COMPONENTS CXX)
+if(NOT OpenMP_CXX_FOUND)
+  message(WARNING "No OpenMP found: cnnfast will run on one thread (on macOS: brew install libomp).")
+endif()

@@ -1,0 +1,11 @@
+// What each bind_*.cpp adds to the extension module.
+#pragma once
+
+#include <pybind11/pybind11.h>
+
+namespace cnnfast {
+
+void bind_activation(pybind11::module_& module);
+void bind_runtime(pybind11::module_& module);
+
+}  // namespace cnnfast

@@ -1,0 +1,15 @@
+// The extension module cnnfast._core: only a list of what it is made of.
+#include <pybind11/pybind11.h>
+
+#include "bindings/bind.h"
+#include "dispatch.h"
+
+PYBIND11_MODULE(_core, module, pybind11::mod_gil_not_used()) {
+  try {
+    cnnfast::select_isa_from_environment();
+  } catch (const std::invalid_argument& error) {
+    throw pybind11::import_error(error.what());
+  }
+  cnnfast::bind_runtime(module);
+  cnnfast::bind_activation(module);
+}

@@ -1,0 +1,49 @@
+#include "ops/activation.h"
+
+#include <stdexcept>
+
+#include "dispatch.h"
+#include "runtime/parallel.h"
+
+namespace cnnfast {
+namespace {
+
+constexpr int64_t kGrain = 4096;
+constexpr double kWorkPerValue = 4;
+
+}  // namespace
+
+Activation activation_from_name(const std::string& op, const std::string& name) {
+  std::string known;
+#define ACTIVATION(kind, from_output)                   \
+  if (name == #kind) return Activation::kind;           \
+  known += (known.empty() ? "" : ", ") + std::string(#kind);
+  CNNFAST_ACTIVATIONS(ACTIVATION)
+#undef ACTIVATION
+  throw std::invalid_argument(op + ": unknown activation '" + name + "'; known: " + known);
+}
+
+bool gradient_uses_output(Activation kind) {
+  switch (kind) {
+#define ACTIVATION(name, from_output) \
+  case Activation::name:              \
+    return from_output;
+    CNNFAST_ACTIVATIONS(ACTIVATION)
+#undef ACTIVATION
+  }
+  return true;
+}
+
+void activation_forward(Activation kind, float alpha, const float* x, float* y, int64_t count) {
+  parallel_ranges(count, kGrain, kWorkPerValue * static_cast<double>(count), [&](int64_t begin, int64_t end) {
+    kernels().activation_forward(kind, alpha, x + begin, y + begin, end - begin);
+  });
+}
+
+void activation_backward(Activation kind, float alpha, const float* saved, const float* dy, float* dx, int64_t count) {
+  parallel_ranges(count, kGrain, kWorkPerValue * static_cast<double>(count), [&](int64_t begin, int64_t end) {
+    kernels().activation_backward(kind, alpha, saved + begin, dy + begin, dx + begin, end - begin);
+  });
+}
+
+}  // namespace cnnfast

@@ -1,0 +1,163 @@
+// The one SIMD wrapper: a vector of floats as wide as the instruction set that the file is compiled for.
+//
+// Everything is always inlined and local to its translation unit: kernel objects must not hold weak symbols.
+#pragma once
+
+#include <cstdint>
+#include <cstring>
+
+#if defined(__AVX2__) || defined(__AVX512F__)
+#include <immintrin.h>
+#elif defined(__aarch64__)
+#include <arm_neon.h>
+#endif
+
+#define CNNFAST_INLINE static inline __attribute__((always_inline))
+#define CNNFAST_UNROLL _Pragma("GCC unroll 32")
+
+namespace cnnfast::CNNFAST_ISA {
+
+#if defined(__AVX512F__)
+constexpr int kVectorBytes = 64;
+constexpr int kAccumulators = 28;  // of 32 registers
+#elif defined(__AVX2__)
+constexpr int kVectorBytes = 32;
+constexpr int kAccumulators = 12;  // of 16
+#elif defined(__aarch64__)
+constexpr int kVectorBytes = 16;
+constexpr int kAccumulators = 24;  // of 32
+#else
+constexpr int kVectorBytes = 16;
+constexpr int kAccumulators = 12;  // of 16 on x86-64
+#endif
+constexpr int kLanes = kVectorBytes / 4;
+
+typedef float Vec __attribute__((vector_size(kVectorBytes)));
+typedef int32_t IntVec __attribute__((vector_size(kVectorBytes)));
+typedef uint32_t UintVec __attribute__((vector_size(kVectorBytes)));
+typedef uint8_t ByteVec __attribute__((vector_size(kLanes)));
+
+typedef float UnalignedVec __attribute__((vector_size(kVectorBytes), aligned(4), may_alias));
+typedef int32_t UnalignedIntVec __attribute__((vector_size(kVectorBytes), aligned(4), may_alias));
+typedef uint8_t UnalignedByteVec __attribute__((vector_size(kLanes), aligned(1), may_alias));
+
+CNNFAST_INLINE Vec zero() { return Vec{}; }
+CNNFAST_INLINE Vec broadcast(float value) { return value - Vec{}; }
+CNNFAST_INLINE IntVec broadcast_int(int32_t value) { return value - IntVec{}; }
+
+CNNFAST_INLINE Vec load(const float* p) { return *reinterpret_cast<const UnalignedVec*>(p); }
+CNNFAST_INLINE void store(float* p, Vec v) { *reinterpret_cast<UnalignedVec*>(p) = v; }
+CNNFAST_INLINE IntVec load_int(const int32_t* p) { return *reinterpret_cast<const UnalignedIntVec*>(p); }
+CNNFAST_INLINE void store_int(int32_t* p, IntVec v) { *reinterpret_cast<UnalignedIntVec*>(p) = v; }
+
+// a * b + c, fused into one rounding where the instruction set can.
+CNNFAST_INLINE Vec fma(Vec a, Vec b, Vec c) {
+#if defined(__AVX512F__)
+  return (Vec)_mm512_fmadd_ps((__m512)a, (__m512)b, (__m512)c);
+#elif defined(__FMA__)
+  return (Vec)_mm256_fmadd_ps((__m256)a, (__m256)b, (__m256)c);
+#elif defined(__aarch64__)
+  return (Vec)vfmaq_f32((float32x4_t)c, (float32x4_t)a, (float32x4_t)b);
+#else
+  return a * b + c;
+#endif
+}
+
+CNNFAST_INLINE Vec select(IntVec mask, Vec yes, Vec no) { return mask ? yes : no; }
+CNNFAST_INLINE IntVec select_int(IntVec mask, IntVec yes, IntVec no) { return mask ? yes : no; }
+// As IEEE comparisons say: where either operand is NaN, max and min give b.
+CNNFAST_INLINE Vec max(Vec a, Vec b) { return a > b ? a : b; }
+CNNFAST_INLINE Vec min(Vec a, Vec b) { return a < b ? a : b; }
+CNNFAST_INLINE Vec abs(Vec a) { return (Vec)((IntVec)a & broadcast_int(0x7fffffff)); }
+CNNFAST_INLINE Vec copysign(Vec magnitude, Vec sign) {
+  const IntVec sign_bit = broadcast_int(INT32_MIN);
+  return (Vec)(((IntVec)magnitude & ~sign_bit) | ((IntVec)sign & sign_bit));
+}
+CNNFAST_INLINE IntVec is_nan(Vec a) { return a != a; }
+
+CNNFAST_INLINE IntVec lane_index() {
+  IntVec v;
+  CNNFAST_UNROLL for (int i = 0; i < kLanes; ++i) v[i] = i;
+  return v;
+}
+
+// The first `count` lanes (0 <= count <= kLanes); memory past them is not touched, lanes past them are zero.
+CNNFAST_INLINE Vec load_partial(const float* p, int count) {
+#if defined(__AVX512F__)
+  return (Vec)_mm512_maskz_loadu_ps(static_cast<__mmask16>((1u << count) - 1), p);
+#elif defined(__AVX2__)
+  return (Vec)_mm256_maskload_ps(p, (__m256i)(lane_index() < broadcast_int(count)));
+#else
+  Vec v = zero();
+  for (int i = 0; i < count; ++i) v[i] = p[i];
+  return v;
+#endif
+}
+
+CNNFAST_INLINE void store_partial(float* p, Vec v, int count) {
+#if defined(__AVX512F__)
+  _mm512_mask_storeu_ps(p, static_cast<__mmask16>((1u << count) - 1), (__m512)v);
+#elif defined(__AVX2__)
+  _mm256_maskstore_ps(p, (__m256i)(lane_index() < broadcast_int(count)), (__m256)v);
+#else
+  for (int i = 0; i < count; ++i) p[i] = v[i];
+#endif
+}
+
+// Bytes as integers and back, for values kept in a byte each.
+CNNFAST_INLINE IntVec load_bytes(const uint8_t* p, int count) {
+  ByteVec v{};
+  if (count == kLanes) {
+    v = *reinterpret_cast<const UnalignedByteVec*>(p);
+  } else {
+    for (int i = 0; i < count; ++i) v[i] = p[i];
+  }
+  return __builtin_convertvector(v, IntVec);
+}
+
+CNNFAST_INLINE void store_bytes(uint8_t* p, IntVec values, int count) {
+  const ByteVec v = __builtin_convertvector(values, ByteVec);
+  if (count == kLanes) {
+    *reinterpret_cast<UnalignedByteVec*>(p) = v;
+  } else {
+    for (int i = 0; i < count; ++i) p[i] = v[i];
+  }
+}
+
+// Lanes added as a balanced tree, the same order on every call.
+CNNFAST_INLINE float sum(Vec v) {
+  float lane[kLanes];
+  store(lane, v);
+  CNNFAST_UNROLL for (int half = kLanes / 2; half > 0; half /= 2) {
+    CNNFAST_UNROLL for (int i = 0; i < half; ++i) lane[i] += lane[i + half];
+  }
+  return lane[0];
+}
+
+// The largest lane; NaN if any lane is NaN.
+CNNFAST_INLINE float max_lane(Vec v) {
+  float best = v[0];
+  CNNFAST_UNROLL for (int i = 1; i < kLanes; ++i) {
+    if (v[i] > best || v[i] != v[i]) best = v[i];
+  }
+  return best;
+}
+
+// Calls body(offset, lanes) over [0, count): whole vectors first, then one partial one.
+template <typename Body>
+CNNFAST_INLINE void for_each_vector(int64_t count, Body body) {
+  int64_t i = 0;
+  for (; i + kLanes <= count; i += kLanes) body(i, kLanes);
+  if (i < count) body(i, static_cast<int>(count - i));
+}
+
+CNNFAST_INLINE Vec load_lanes(const float* p, int lanes) { return lanes == kLanes ? load(p) : load_partial(p, lanes); }
+CNNFAST_INLINE void store_lanes(float* p, Vec v, int lanes) {
+  if (lanes == kLanes) {
+    store(p, v);
+  } else {
+    store_partial(p, v, lanes);
+  }
+}
+
+}  // namespace cnnfast::CNNFAST_ISA

@@ -1,0 +1,1 @@
+"""Differentiable operations: NumPy in and out, tensors while a tape records."""
