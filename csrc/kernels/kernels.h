@@ -7,6 +7,7 @@
 #include <cstdint>
 
 #include "kernels/activation.h"
+#include "kernels/reduce.h"
 
 namespace cnnfast {
 

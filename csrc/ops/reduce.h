@@ -1,0 +1,20 @@
+// Reductions over every axis but the last.
+#pragma once
+
+#include <cstdint>
+
+#include "kernels/reduce.h"
+
+namespace cnnfast {
+
+// How the kernels of the instruction set in use see rows of `channels` values.
+Columns columns_of(int64_t channels);
+
+// Rows that one task of a reduction takes: a chunk that stays in a core's cache. Depends on the shape and the
+// instruction set only, so that sums are the same bits for any number of threads.
+int64_t reduction_chunk(const Columns& columns);
+
+// sums[c] = sum over the rows of x[row, c]; zero for no rows. Added up as a tree of chunks.
+void channel_sums(const float* x, int64_t rows, int64_t channels, float* sums);
+
+}  // namespace cnnfast
