@@ -2,9 +2,8 @@
 
 import numpy as np
 import pytest
-from reference import assert_close
-
 from cnnfast import _core
+from reference import assert_close
 
 SHAPES = [(1, 1), (5, 1), (40_000, 1), (3, 2), (1000, 3), (6001, 7), (513, 8), (77, 15), (2000, 16), (999, 17),
           (130, 31), (130, 33), (640, 64), (41, 100), (70, 1000), (35, 4096), (2, 3, 5, 6)]  # fmt: skip
