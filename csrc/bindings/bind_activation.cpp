@@ -30,8 +30,8 @@ py::array_t<float> backward(const std::string& kind, const Floats& saved, const 
 
 void bind_activation(py::module_& module) {
   module.def("activation_forward", &forward, py::arg("kind"), py::arg("x").noconvert(), py::arg("alpha") = 0.0f);
-  module.def("activation_backward", &backward, py::arg("kind"), py::arg("saved").noconvert(),
-             py::arg("dy").noconvert(), py::arg("alpha") = 0.0f);
+  module.def("activation_backward", &backward, py::arg("kind"), py::arg("saved").noconvert(), py::arg("dy").noconvert(),
+             py::arg("alpha") = 0.0f);
   module.def("activation_uses_output",
              [](const std::string& kind) { return gradient_uses_output(activation_from_name("activation", kind)); });
 }

@@ -13,4 +13,5 @@ PYBIND11_MODULE(_core, module, pybind11::mod_gil_not_used()) {
   cnnfast::bind_runtime(module);
   cnnfast::bind_activation(module);
   cnnfast::bind_norm(module);
+  cnnfast::bind_elementwise(module);
 }

@@ -1,24 +1,131 @@
-// Elementwise activations and their gradients.
+// Elementwise activations and their gradients: one loop per kind, chosen outside the loops.
+//
+// Where a formula would turn an infinite input into 0 * inf, the input is bounded first, so that the result is the
+// function's limit. Selections are written so that NaN takes the branch that hands it on.
 #include "kernels/activation.h"
 
+#include "simd/math.h"
 #include "simd/vec.h"
 
 namespace cnnfast::CNNFAST_ISA {
+namespace {
 
-void activation_forward(Activation kind, float alpha, const float* x, float* y, int64_t count) {
-  for_each_vector(count, [&](int64_t i, int lanes) {
-    const Vec v = load_lanes(x + i, lanes);
-    const Vec negative = kind == Activation::relu ? zero() : broadcast(alpha) * v;
-    store_lanes(y + i, kind == Activation::linear ? v : select(v <= 0, negative, v), lanes);
+constexpr float kSeluScale = 1.05070099f, kSeluNegativeScale = 1.75809934f;  // the latter is scale * alpha
+constexpr float kGeluLinear = 0.797884561f, kGeluCubic = 0.0356774081f;      // sqrt(2 / pi) and 0.044715 times it
+
+template <typename Function>
+CNNFAST_INLINE void map(const float* x, float* y, int64_t count, Function function) {
+  for_each_vector(count, [&](int64_t i, int lanes)
+                             CNNFAST_INLINE_LAMBDA { store_lanes(y + i, function(load_lanes(x + i, lanes)), lanes); });
+}
+
+template <typename Function>
+CNNFAST_INLINE void map(const float* a, const float* b, float* y, int64_t count, Function function) {
+  for_each_vector(count, [&](int64_t i, int lanes) CNNFAST_INLINE_LAMBDA {
+    store_lanes(y + i, function(load_lanes(a + i, lanes), load_lanes(b + i, lanes)), lanes);
   });
 }
 
+// Past +-bound the functions that use it have reached their limits; NaN stays NaN.
+CNNFAST_INLINE Vec clamp(Vec x, float bound) { return max(broadcast(-bound), min(broadcast(bound), x)); }
+
+// The sigmoid's argument that makes x * sigmoid(.) the tanh form of gelu.
+CNNFAST_INLINE Vec gelu_argument(Vec x) { return 2.0f * x * fma(x * x, broadcast(kGeluCubic), broadcast(kGeluLinear)); }
+
+CNNFAST_INLINE Vec softplus(Vec x) { return select(x <= 0, zero(), x) + log1p(exp(-abs(x))); }
+
+CNNFAST_INLINE Vec gelu_gradient(Vec x) {
+  const Vec bounded = clamp(x, 64.0f);
+  const Normal at_x = normal(bounded);
+  return fma(bounded, at_x.density, at_x.distribution);
+}
+
+CNNFAST_INLINE Vec gelu_tanh_gradient(Vec x) {
+  const Vec bounded = clamp(x, 64.0f);
+  const Vec s = sigmoid(gelu_argument(bounded));
+  const Vec slope = fma(bounded * bounded, broadcast(6.0f * kGeluCubic), broadcast(2.0f * kGeluLinear));
+  return s * fma(bounded * (1.0f - s), slope, broadcast(1.0f));
+}
+
+CNNFAST_INLINE Vec silu_gradient(Vec x) {
+  const Vec bounded = clamp(x, 1000.0f);
+  const Vec s = sigmoid(bounded);
+  return s * fma(bounded, 1.0f - s, broadcast(1.0f));
+}
+
+}  // namespace
+
+void activation_forward(Activation kind, float alpha, const float* x, float* y, int64_t count) {
+  // A slope of zero is relu, also where 0 * -inf would not be.
+  if (kind == Activation::leaky_relu && alpha == 0) kind = Activation::relu;
+  switch (kind) {
+    case Activation::linear:
+      return map(x, y, count, [](Vec v) CNNFAST_INLINE_LAMBDA { return v; });
+    case Activation::relu:
+      return map(x, y, count, [](Vec v) CNNFAST_INLINE_LAMBDA { return select(v <= 0, zero(), v); });
+    case Activation::leaky_relu:
+      return map(x, y, count, [=](Vec v) CNNFAST_INLINE_LAMBDA { return select(v <= 0, alpha * v, v); });
+    case Activation::sigmoid:
+      return map(x, y, count, [](Vec v) CNNFAST_INLINE_LAMBDA { return sigmoid(v); });
+    case Activation::tanh:
+      return map(x, y, count, [](Vec v) CNNFAST_INLINE_LAMBDA { return tanh(v); });
+    case Activation::elu:
+      return map(x, y, count, [=](Vec v) CNNFAST_INLINE_LAMBDA { return select(v <= 0, alpha * expm1(v), v); });
+    case Activation::selu:
+      return map(x, y, count, [](Vec v) CNNFAST_INLINE_LAMBDA {
+        return select(v <= 0, kSeluNegativeScale * expm1(v), kSeluScale * v);
+      });
+    case Activation::softplus:
+      return map(x, y, count, [](Vec v) CNNFAST_INLINE_LAMBDA { return softplus(v); });
+    case Activation::gelu:
+      return map(x, y, count, [](Vec v) CNNFAST_INLINE_LAMBDA {
+        const Vec bounded = max(broadcast(-64.0f), v);
+        return bounded * normal(bounded).distribution;
+      });
+    case Activation::gelu_tanh:
+      return map(x, y, count, [](Vec v) CNNFAST_INLINE_LAMBDA {
+        const Vec bounded = max(broadcast(-64.0f), v);
+        return bounded * sigmoid(gelu_argument(bounded));
+      });
+    case Activation::silu:
+      return map(x, y, count, [](Vec v) CNNFAST_INLINE_LAMBDA {
+        const Vec bounded = max(broadcast(-1000.0f), v);
+        return bounded / (exp(-bounded) + 1.0f);
+      });
+  }
+}
+
 void activation_backward(Activation kind, float alpha, const float* saved, const float* dy, float* dx, int64_t count) {
-  for_each_vector(count, [&](int64_t i, int lanes) {
-    const Vec s = load_lanes(saved + i, lanes), d = load_lanes(dy + i, lanes);
-    const Vec negative = kind == Activation::relu ? zero() : broadcast(alpha) * d;
-    store_lanes(dx + i, kind == Activation::linear ? d : select(s > 0, d, negative), lanes);
-  });
+  if (kind == Activation::leaky_relu && alpha == 0) kind = Activation::relu;
+  switch (kind) {
+    case Activation::linear:
+      return map(dy, dx, count, [](Vec d) CNNFAST_INLINE_LAMBDA { return d; });
+    case Activation::relu:
+      return map(saved, dy, dx, count, [](Vec s, Vec d) CNNFAST_INLINE_LAMBDA { return select(s <= 0, zero(), d); });
+    case Activation::leaky_relu:
+      return map(saved, dy, dx, count,
+                 [=](Vec s, Vec d) CNNFAST_INLINE_LAMBDA { return select(s <= 0, alpha * d, d); });
+    case Activation::sigmoid:
+      return map(saved, dy, dx, count, [](Vec s, Vec d) CNNFAST_INLINE_LAMBDA { return d * (s * (1.0f - s)); });
+    case Activation::tanh:
+      return map(saved, dy, dx, count,
+                 [](Vec s, Vec d) CNNFAST_INLINE_LAMBDA { return d * ((1.0f - s) * (1.0f + s)); });
+    case Activation::elu:
+      return map(saved, dy, dx, count,
+                 [=](Vec s, Vec d) CNNFAST_INLINE_LAMBDA { return d * select(s <= 0, s + alpha, broadcast(1.0f)); });
+    case Activation::selu:
+      return map(saved, dy, dx, count, [](Vec s, Vec d) CNNFAST_INLINE_LAMBDA {
+        return d * select(s <= 0, s + kSeluNegativeScale, broadcast(kSeluScale));
+      });
+    case Activation::softplus:
+      return map(saved, dy, dx, count, [](Vec s, Vec d) CNNFAST_INLINE_LAMBDA { return d * -expm1(-s); });
+    case Activation::gelu:
+      return map(saved, dy, dx, count, [](Vec s, Vec d) CNNFAST_INLINE_LAMBDA { return d * gelu_gradient(s); });
+    case Activation::gelu_tanh:
+      return map(saved, dy, dx, count, [](Vec s, Vec d) CNNFAST_INLINE_LAMBDA { return d * gelu_tanh_gradient(s); });
+    case Activation::silu:
+      return map(saved, dy, dx, count, [](Vec s, Vec d) CNNFAST_INLINE_LAMBDA { return d * silu_gradient(s); });
+  }
 }
 
 }  // namespace cnnfast::CNNFAST_ISA

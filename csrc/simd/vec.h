@@ -13,6 +13,7 @@
 #endif
 
 #define CNNFAST_INLINE static inline __attribute__((always_inline))
+#define CNNFAST_INLINE_LAMBDA __attribute__((always_inline))
 #define CNNFAST_UNROLL _Pragma("GCC unroll 32")
 
 namespace cnnfast::CNNFAST_ISA {
