@@ -117,6 +117,11 @@ void select_isa_from_environment() {
   select_isa(forced != nullptr && *forced != '\0' ? forced : available_tables().front()->isa);
 }
 
+void count_kernel_calls() {
+  select_isa(kernels().isa);  // the plain table: a counting one must not count itself
+  selected.store(&counting_table(kernels()), std::memory_order_relaxed);
+}
+
 std::vector<std::string> kernel_names() {
   return {
 #define KERNEL(name, ...) #name,

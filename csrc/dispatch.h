@@ -24,4 +24,14 @@ void select_isa_from_environment();
 // The names in kernels.inc, in order.
 std::vector<std::string> kernel_names();
 
+// For tests: from here to the next select_isa, calls of kernels are counted from zero. Not to be called while another
+// thread computes.
+void count_kernel_calls();
+
+// How often each of kernel_names() was called while calls were counted last.
+std::vector<int64_t> kernel_calls();
+
+// A table that counts the calls and hands them on to `table`.
+const KernelTable& counting_table(const KernelTable& table);
+
 }  // namespace cnnfast

@@ -3,6 +3,7 @@
 #include "bindings/arrays.h"
 #include "bindings/bind.h"
 #include "dispatch.h"
+#include "ops/peak.h"
 #include "runtime/memory.h"
 #include "runtime/parallel.h"
 #include "runtime/threads.h"
@@ -37,6 +38,10 @@ void bind_runtime(py::module_& module) {
   module.def("available_isas", &available_isas);
   module.def("select_isa", &select_isa, "Switches kernels while nothing computes: for tests and benchmarks.");
   module.def("kernel_names", &kernel_names);
+  module.def("count_kernel_calls", &count_kernel_calls,
+             "Counts calls of kernels from zero until select_isa: for tests.");
+  module.def("kernel_calls", &kernel_calls);
+  module.def("measure_peak", &measure_peak, py::arg("seconds") = 0.2, py::call_guard<py::gil_scoped_release>());
 
   module.def("available_processors", &available_processors);
   module.def("get_num_threads", &num_threads);
