@@ -36,6 +36,7 @@ PYTHON_FLOORS = [
     {"initializers"},
     {"layers", "losses", "metrics", "optimizers"},
     {"models"},
+    {"datasets"},
     {"cli"},
     {"__init__", "__main__"},
 ]
