@@ -14,4 +14,5 @@ PYBIND11_MODULE(_core, module, pybind11::mod_gil_not_used()) {
   cnnfast::bind_activation(module);
   cnnfast::bind_norm(module);
   cnnfast::bind_elementwise(module);
+  cnnfast::bind_conv(module);
 }

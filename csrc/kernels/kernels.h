@@ -8,6 +8,7 @@
 
 #include "kernels/activation.h"
 #include "kernels/reduce.h"
+#include "kernels/conv.h"
 
 namespace cnnfast {
 

@@ -1,0 +1,103 @@
+// Arguments of the convolution kernels.
+//
+// All of them work on "runs": a tap row of the kernel window is one contiguous piece of NHWC memory (several taps times
+// all channels where the dilation is 1, one tap otherwise), so a window is a short list of runs, given by their offsets
+// from the window's first element. One, two and three dimensions differ only in that list.
+#pragma once
+
+#include <cstdint>
+
+#include "kernels/activation.h"
+
+namespace cnnfast {
+
+// Neighbouring output pixels of one row, for one panel of output channels:
+// y[p, k] = activation(bias[k] + sum over runs and elements of x[p * x_pixel + run + e] * w[run, e, k])
+struct ConvTile {
+  const float* x;       // the first pixel's window
+  int64_t x_pixel;      // floats from one pixel's window to the next
+  const int64_t* runs;  // offsets of the runs from the window's start
+  int run_count;
+  int run_length;
+  const float* w;     // packed panel [run][element][vectors * lanes], zero past `channels`
+  const float* bias;  // `channels` values, or null
+  float* y;
+  int64_t y_pixel;
+  int64_t pixels;
+  int channels;  // of this panel: (vectors - 1) * lanes < channels <= vectors * lanes
+  int vectors;   // 1 <= vectors <= kMaxPanelVectors
+  bool accumulate;        // start from y instead of the bias
+  Activation activation;  // linear, relu or leaky_relu; the others run over the finished row
+  float alpha;
+};
+
+// dw[e, k] += sum over pixels of x[p + e] * dy[p, k], for one run and one panel.
+struct ConvWeightsTile {
+  const float* x;  // the run's first element at the first pixel
+  int64_t x_pixel;
+  int64_t x_row;
+  const float* dy;  // packed panel: pixels of `vectors * lanes` values, rows one after the other
+  int rows;
+  int cols;
+  float* dw;  // [run_length][vectors * lanes]
+  int run_length;
+  int vectors;
+};
+
+// Channels are independent: y[p, c] = activation(bias[c] + sum over taps of x[p * x_pixel + tap + c] * w[tap, c])
+struct DepthwiseTile {
+  const float* x;
+  int64_t x_pixel;
+  const int64_t* taps;  // offsets from the window's start
+  int tap_count;
+  const float* w;  // [tap][w_tap], the first `channels` of each
+  int64_t w_tap;
+  const float* bias;  // or null
+  float* y;
+  int64_t y_pixel;
+  int64_t pixels;
+  int64_t channels;
+  Activation activation;
+  float alpha;
+};
+
+// dw[tap, c] += sum over pixels of x[p + tap, c] * dy[p, c]
+struct DepthwiseWeightsTile {
+  const float* x;
+  int64_t x_pixel;
+  const int64_t* taps;
+  int tap_count;
+  const float* dy;
+  int64_t dy_pixel;
+  float* dw;  // [tap][channels]
+  int64_t pixels;
+  int64_t channels;
+};
+
+// Copies a panel of a row-major matrix: to[r, j] = from[r * row + j * col] for j < cols, 0 for cols <= j < padded.
+struct PackPanel {
+  const float* from;
+  int64_t row;
+  int64_t col;  // 1, or the stride of a transposed panel (then row is 1)
+  int64_t rows;
+  int cols;
+  int padded;
+  float* to;
+};
+
+// The way back, for a gradient summed up in several parts: to[r, j] = the sum over parts of from[r, j], j < cols.
+struct UnpackPanels {
+  const float* from;
+  int64_t part;  // floats from one part to the next
+  int parts;
+  int64_t rows;
+  int cols;
+  int padded;
+  float* to;
+  int64_t row;
+};
+
+constexpr int kMaxPanelVectors = 4;
+constexpr int kMaxTilePixels = 14;
+
+}  // namespace cnnfast

@@ -1,0 +1,59 @@
+// Copies matrices into the panels that the convolution kernels read.
+#include "kernels/conv.h"
+
+#include "simd/vec.h"
+
+namespace cnnfast::CNNFAST_ISA {
+namespace {
+
+void copy_rows(const PackPanel& p) {
+  for (int64_t r = 0; r < p.rows; ++r) {
+    const float* from = p.from + r * p.row;
+    float* to = p.to + r * p.padded;
+    for (int j = 0; j < p.padded; j += kLanes) {
+      const int left = p.cols - j;
+      store(to + j, left >= kLanes ? load(from + j) : load_partial(from + j, left > 0 ? left : 0));
+    }
+  }
+}
+
+// Sixteen rows at a time: the column-wise reads stay within a cache line of each column.
+void copy_columns(const PackPanel& p) {
+  constexpr int64_t kRows = 16;
+  for (int64_t r0 = 0; r0 < p.rows; r0 += kRows) {
+    const int64_t rows = p.rows - r0 < kRows ? p.rows - r0 : kRows;
+    for (int j = 0; j < p.padded; ++j) {
+      float* to = p.to + r0 * p.padded + j;
+      if (j < p.cols) {
+        const float* from = p.from + r0 * p.row + j * p.col;
+        for (int64_t r = 0; r < rows; ++r) to[r * p.padded] = from[r * p.row];
+      } else {
+        for (int64_t r = 0; r < rows; ++r) to[r * p.padded] = 0;
+      }
+    }
+  }
+}
+
+}  // namespace
+
+void pack_panel(const PackPanel& p) {
+  if (p.col == 1) {
+    copy_rows(p);
+  } else {
+    copy_columns(p);
+  }
+}
+
+void unpack_panels(const UnpackPanels& u) {
+  for (int64_t r = 0; r < u.rows; ++r) {
+    const float* from = u.from + r * u.padded;
+    float* to = u.to + r * u.row;
+    for_each_vector(u.cols, [&](int64_t j, int lanes) {
+      Vec total = load(from + j);
+      for (int part = 1; part < u.parts; ++part) total += load(from + part * u.part + j);
+      store_lanes(to + j, total, lanes);
+    });
+  }
+}
+
+}  // namespace cnnfast::CNNFAST_ISA

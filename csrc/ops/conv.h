@@ -1,0 +1,23 @@
+// Convolution and its gradients over whole arrays. Pointers are to dense NHWC arrays and HWIO kernels of the shape's
+// dimensions.
+#pragma once
+
+#include "kernels/activation.h"
+#include "ops/conv_shape.h"
+
+namespace cnnfast {
+
+// y = activation(correlation of x with w + bias); `bias` may be null.
+void conv_forward(const ConvShape& shape, const float* x, const float* w, const float* bias, Activation activation,
+                  float alpha, float* y);
+
+// dx: what the gradient dy at the output is at the input. This is also the transposed convolution of dy.
+void conv_backward_data(const ConvShape& shape, const float* dy, const float* w, float* dx);
+
+// As above with a bias per input channel and an activation: the transposed convolution as a layer has it.
+void conv_transposed(const ConvShape& shape, const float* dy, const float* w, const float* bias, Activation activation,
+                     float alpha, float* dx);
+
+void conv_backward_weights(const ConvShape& shape, const float* x, const float* dy, float* dw);
+
+}  // namespace cnnfast

@@ -1,0 +1,133 @@
+// The gradient to the input: one stride-1 correlation for every phase of the stride.
+//
+// Input i receives dy[o] * w[t] wherever i = o * stride - pad + t * dilation. All i of one residue modulo the stride
+// use the same taps, an arithmetic progression, and their o moves by one from i to i + stride: over these i the
+// gradient is a correlation of dy with those taps in reverse.
+#include <cstring>
+#include <numeric>
+
+#include "dispatch.h"
+#include "ops/conv.h"
+#include "ops/correlation.h"
+
+namespace cnnfast {
+namespace {
+
+struct Phase {
+  int64_t start;              // the first input position; the others follow at the stride
+  Axis axis;                  // of the correlation over dy
+  std::vector<int64_t> taps;  // of the kernel, in the correlation's order; empty: nothing arrives here
+};
+
+Phase make_phase(const Axis& forward, int64_t start) {
+  Phase phase;
+  phase.start = start;
+  const int64_t count = (forward.in - start + forward.stride - 1) / forward.stride;
+  const int64_t step = forward.stride / std::gcd(forward.stride, forward.dilation);
+  // t reaches this phase where start + pad - t * dilation is a multiple of the stride.
+  int64_t first = 0;
+  while (first < step && (start + forward.pad_before - first * forward.dilation) % forward.stride != 0) ++first;
+  for (int64_t t = first; first < step && t < forward.window; t += step) phase.taps.insert(phase.taps.begin(), t);
+  const auto taps = static_cast<int64_t>(phase.taps.size());
+  const int64_t dilation = step * forward.dilation / forward.stride;
+  // Tap `first` of the phase's first input comes from this output; further taps from outputs before it.
+  const int64_t first_output =
+      taps == 0 ? 0 : (start + forward.pad_before - first * forward.dilation) / forward.stride;
+  phase.axis = Axis{forward.out, count, taps, 1, dilation, (taps - 1) * dilation - first_output};
+  return phase;
+}
+
+std::vector<Phase> phases_of(const Axis& forward) {
+  std::vector<Phase> phases;
+  for (int64_t start = 0; start < forward.stride && start < forward.in; ++start) {
+    phases.push_back(make_phase(forward, start));
+  }
+  return phases;
+}
+
+// One phase on each axis.
+class PhaseGradient {
+ public:
+  PhaseGradient(const ConvShape& shape, const Phase& d, const Phase& h, const Phase& w) : shape_(shape) {
+    c_.source = WindowSource{{d.axis, h.axis, w.axis}, shape.out_channels, shape.group_out_channels()};
+    c_.images = shape.images;
+    c_.groups = shape.groups;
+    c_.out_channels = shape.group_in_channels();
+    const int64_t row = shape.axis[2].in * shape.in_channels, plane = shape.axis[1].in * row;
+    c_.y_pixel = shape.axis[2].stride * shape.in_channels;
+    c_.y_row = shape.axis[1].stride * row;
+    c_.y_plane = shape.axis[0].stride * plane;
+    c_.y_image = shape.axis[0].in * plane;
+    offset_ = d.start * plane + h.start * row + w.start * shape.in_channels;
+    for (const int64_t kd : d.taps) {
+      for (const int64_t kh : h.taps) {
+        for (const int64_t kw : w.taps) {
+          taps_.push_back((kd * shape.axis[1].window + kh) * shape.axis[2].window + kw);
+        }
+      }
+    }
+  }
+
+  void run(const float* dy, const float* w, const float* bias, Activation activation, float alpha, float* dx) {
+    c_.activation = activation;
+    c_.alpha = alpha;
+    WeightView view;
+    view.w = w;
+    view.group_stride = shape_.group_out_channels();
+    view.tap_stride = shape_.group_in_channels() * shape_.out_channels;
+    view.in_stride = 1;
+    view.out_stride = shape_.out_channels;
+    view.taps = taps_;
+    if (shape_.flip_kernel) {
+      for (int64_t& tap : view.taps) tap = shape_.taps() - 1 - tap;
+    }
+    if (taps_.empty()) {
+      // No tap ends here: a window of one tap whose weights are zero.
+      fill(bias, activation, alpha, dx);
+    } else {
+      correlate(c_, dy, view, bias, dx + offset_);
+    }
+  }
+
+ private:
+  void fill(const float* bias, Activation activation, float alpha, float* dx) const {
+    std::vector<float> pixel(static_cast<size_t>(shape_.in_channels), 0.0f);
+    if (bias != nullptr) pixel.assign(bias, bias + shape_.in_channels);
+    kernels().activation_forward(activation, alpha, pixel.data(), pixel.data(), shape_.in_channels);
+    const auto& a = c_.source.axis;
+    for (int64_t n = 0; n < c_.images; ++n) {
+      for (int64_t d = 0; d < a[0].out; ++d) {
+        for (int64_t h = 0; h < a[1].out; ++h) {
+          float* row = dx + offset_ + n * c_.y_image + d * c_.y_plane + h * c_.y_row;
+          for (int64_t w = 0; w < a[2].out; ++w) {
+            std::memcpy(row + w * c_.y_pixel, pixel.data(), pixel.size() * sizeof(float));
+          }
+        }
+      }
+    }
+  }
+
+  const ConvShape& shape_;
+  Correlation c_;
+  int64_t offset_;
+  std::vector<int64_t> taps_;
+};
+
+}  // namespace
+
+void conv_transposed(const ConvShape& shape, const float* dy, const float* w, const float* bias, Activation activation,
+                     float alpha, float* dx) {
+  for (const Phase& d : phases_of(shape.axis[0])) {
+    for (const Phase& h : phases_of(shape.axis[1])) {
+      for (const Phase& col : phases_of(shape.axis[2])) {
+        PhaseGradient(shape, d, h, col).run(dy, w, bias, activation, alpha, dx);
+      }
+    }
+  }
+}
+
+void conv_backward_data(const ConvShape& shape, const float* dy, const float* w, float* dx) {
+  conv_transposed(shape, dy, w, nullptr, Activation::linear, 0, dx);
+}
+
+}  // namespace cnnfast

@@ -1,0 +1,173 @@
+// The gradient to the weights: sums over all pixels, cut into chunks that depend on the shape alone.
+#include <algorithm>
+#include <cstring>
+
+#include "dispatch.h"
+#include "ops/conv.h"
+#include "ops/depthwise.h"
+#include "ops/panels.h"
+#include "ops/window.h"
+#include "runtime/memory.h"
+#include "runtime/parallel.h"
+
+namespace cnnfast {
+namespace {
+
+constexpr int64_t kBlockFloats = (128 << 10) / 4;
+constexpr int64_t kBlockPixels = 112;  // accumulators are loaded and stored once for so many pixels
+constexpr int64_t kUnits = 64;         // chunks times panels: enough to share out among many threads
+constexpr int64_t kMostChunks = 32;
+constexpr int64_t kChunkFloats = (16 << 20) / 4;  // of all chunks' private sums together
+
+// Runs this short would leave accumulators idle; whole windows are copied instead.
+constexpr int64_t kShortRun = 12;
+
+// Pixels without rows (1x1 windows at stride 1, dense layers): one long row.
+WindowSource flattened(const ConvShape& shape, int64_t* images) {
+  WindowSource source = shape.window_source();
+  for (const Axis& a : source.axis) {
+    if (a.window != 1 || a.stride != 1 || a.pad_before != 0 || a.in != a.out) return source;
+  }
+  const int64_t pixels = *images * source.axis[0].out * source.axis[1].out * source.axis[2].out;
+  source.axis[0] = source.axis[1] = Axis{1, 1, 1, 1, 1, 0};
+  source.axis[2] = Axis{pixels, pixels, 1, 1, 1, 0};
+  *images = 1;
+  return source;
+}
+
+class WeightsGradient {
+ public:
+  WeightsGradient(const ConvShape& shape, const float* x, const float* dy)
+      : shape_(shape),
+        images_(shape.images),
+        source_(flattened(shape, &images_)),
+        x_(x),
+        dy_(dy),
+        panels_(shape.group_out_channels(), kernels().limits.lanes,
+                shape.group_out_channels() > kernels().limits.lanes ? 2 : 1),
+        grid_(source_, images_, kBlockFloats, kBlockPixels),
+        layout_(source_, grid_, short_runs(source_) ? Runs::windows : Runs::rows),
+        rows_(source_.window_floats()),
+        group_floats_(panels_.floats(rows_)) {
+    const int64_t units = shape.groups * panels_.count(), floats = shape.groups * group_floats_;
+    chunks_ = std::min({grid_.size(), kMostChunks, std::max<int64_t>(1, kUnits / units),
+                        std::max<int64_t>(1, kChunkFloats / floats)});
+  }
+
+  void run(float* dw) {
+    const Scratch sums(static_cast<size_t>(chunks_ * shape_.groups * group_floats_));
+    const int64_t tasks = chunks_ * shape_.groups * panels_.count();
+    const int threads = threads_for(tasks, shape_.flops());
+    const int64_t panel_floats = grid_.largest_rows() * grid_.largest_cols() * panels_.width();
+    const Scratch scratch(threads, static_cast<size_t>(layout_.scratch_floats() + panel_floats));
+    parallel_tasks(tasks, threads, [&](int64_t task, int thread) {
+      const int64_t chunk = task % chunks_, panel = task / chunks_ % panels_.count();
+      const int64_t group = task / chunks_ / panels_.count();
+      float* to = sums.data() + (chunk * shape_.groups + group) * group_floats_ + panels_.offset(panel, rows_);
+      sum_chunk(chunk, group, panel, to, scratch.part(thread));
+    });
+    add_chunks(sums.data(), dw);
+  }
+
+ private:
+  static bool short_runs(const WindowSource& source) {
+    const bool rows = source.axis[2].dilation == 1 || source.axis[2].window == 1;
+    return source.channels * (rows ? source.axis[2].window : 1) < kShortRun;
+  }
+
+  void sum_chunk(int64_t chunk, int64_t group, int64_t panel, float* sums, float* scratch) const {
+    std::memset(sums, 0, sizeof(float) * static_cast<size_t>(rows_ * panels_.padded(panel)));
+    float* dy_panel = scratch + layout_.scratch_floats();
+    ConvWeightsTile tile;
+    tile.dy = dy_panel;
+    tile.run_length = static_cast<int>(layout_.run_length());
+    tile.vectors = panels_.vectors(panel);
+    for (int64_t i = grid_.size() * chunk / chunks_; i < grid_.size() * (chunk + 1) / chunks_; ++i) {
+      const OutputBlock block = grid_[i];
+      const WindowView view = layout_.view(block, x_, group * source_.channels, scratch);
+      pack_dy(block, group, panel, dy_panel);
+      tile.x_pixel = view.pixel;
+      tile.x_row = view.row;
+      tile.rows = static_cast<int>(block.rows());
+      tile.cols = static_cast<int>(block.cols());
+      tile.dw = sums;
+      for (const int64_t run : layout_.runs()) {
+        tile.x = view.first + run;
+        kernels().conv_weights_tile(tile);
+        tile.dw += layout_.run_length() * panels_.padded(panel);
+      }
+    }
+  }
+
+  void pack_dy(const OutputBlock& block, int64_t group, int64_t panel, float* to) const {
+    const auto& a = source_.axis;
+    PackPanel pack;
+    pack.row = shape_.out_channels;
+    pack.col = 1;
+    pack.rows = block.cols();
+    pack.cols = panels_.channels(panel);
+    pack.padded = panels_.padded(panel);
+    for (int64_t r = block.row_begin; r < block.row_end; ++r) {
+      const int64_t pixel = ((block.image * a[0].out + block.depth) * a[1].out + r) * a[2].out + block.col_begin;
+      pack.from = dy_ + pixel * shape_.out_channels + group * shape_.group_out_channels() + panels_.begin(panel);
+      pack.to = to;
+      kernels().pack_panel(pack);
+      to += pack.rows * pack.padded;
+    }
+  }
+
+  // Adds the chunks up, always in the same order, into dw[tap, c, group, k].
+  void add_chunks(const float* sums, float* dw) const {
+    constexpr int64_t kRows = 64;
+    const int64_t row_blocks = (rows_ + kRows - 1) / kRows;
+    const int64_t tasks = row_blocks * shape_.groups * panels_.count();
+    const double work = static_cast<double>(chunks_ * shape_.groups * group_floats_);
+    parallel_tasks(tasks, threads_for(tasks, work), [&](int64_t task, int) {
+      const int64_t begin = task % row_blocks * kRows, panel = task / row_blocks % panels_.count();
+      const int64_t group = task / row_blocks / panels_.count();
+      UnpackPanels unpack;
+      unpack.padded = panels_.padded(panel);
+      unpack.from = sums + group * group_floats_ + panels_.offset(panel, rows_) + begin * unpack.padded;
+      unpack.part = shape_.groups * group_floats_;
+      unpack.parts = static_cast<int>(chunks_);
+      unpack.rows = std::min(kRows, rows_ - begin);
+      unpack.cols = panels_.channels(panel);
+      unpack.row = shape_.out_channels;
+      unpack.to = dw + begin * shape_.out_channels + group * shape_.group_out_channels() + panels_.begin(panel);
+      kernels().unpack_panels(unpack);
+    });
+  }
+
+  const ConvShape& shape_;
+  int64_t images_;
+  WindowSource source_;
+  const float *x_, *dy_;
+  PanelGrid panels_;
+  BlockGrid grid_;
+  WindowLayout layout_;
+  int64_t rows_, group_floats_;
+  int64_t chunks_;
+};
+
+// The kernel was applied flipped: so was its gradient found. Taps change places, each a block of in x out values.
+void reverse_taps(const ConvShape& shape, float* dw) {
+  const int64_t tap_floats = shape.group_in_channels() * shape.out_channels, taps = shape.taps();
+  for (int64_t t = 0; t < taps / 2; ++t) {
+    std::swap_ranges(dw + t * tap_floats, dw + (t + 1) * tap_floats, dw + (taps - 1 - t) * tap_floats);
+  }
+}
+
+}  // namespace
+
+void conv_backward_weights(const ConvShape& shape, const float* x, const float* dy, float* dw) {
+  if (shape.images == 0) {
+    std::memset(dw, 0, sizeof(float) * static_cast<size_t>(shape.taps() * shape.group_in_channels() * shape.out_channels));
+  } else if (is_depthwise(shape)) {
+    depthwise_backward_weights(shape, x, dy, dw);
+  } else {
+    WeightsGradient(shape, x, dy).run(dw);
+  }
+  if (shape.flip_kernel) reverse_taps(shape, dw);
+}
+
+}  // namespace cnnfast

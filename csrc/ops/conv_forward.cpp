@@ -1,0 +1,35 @@
+#include <algorithm>
+#include <numeric>
+
+#include "ops/conv.h"
+#include "ops/correlation.h"
+
+namespace cnnfast {
+
+void conv_forward(const ConvShape& shape, const float* x, const float* w, const float* bias, Activation activation,
+                  float alpha, float* y) {
+  Correlation c;
+  c.source = shape.window_source();
+  c.images = shape.images;
+  c.groups = shape.groups;
+  c.out_channels = shape.group_out_channels();
+  c.y_pixel = shape.out_channels;
+  c.y_row = shape.axis[2].out * c.y_pixel;
+  c.y_plane = shape.axis[1].out * c.y_row;
+  c.y_image = shape.axis[0].out * c.y_plane;
+  c.activation = activation;
+  c.alpha = alpha;
+
+  WeightView view;
+  view.w = w;
+  view.group_stride = c.out_channels;
+  view.tap_stride = c.source.channels * shape.out_channels;
+  view.in_stride = shape.out_channels;
+  view.out_stride = 1;
+  view.taps.resize(static_cast<size_t>(c.source.taps()));
+  std::iota(view.taps.begin(), view.taps.end(), int64_t{0});
+  if (shape.flip_kernel) std::reverse(view.taps.begin(), view.taps.end());
+  correlate(c, x, view, bias, y);
+}
+
+}  // namespace cnnfast

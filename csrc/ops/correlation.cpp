@@ -1,0 +1,139 @@
+#include "ops/correlation.h"
+
+#include <algorithm>
+
+#include "dispatch.h"
+#include "ops/depthwise.h"
+#include "runtime/memory.h"
+#include "runtime/parallel.h"
+
+namespace cnnfast {
+namespace {
+
+constexpr int64_t kBlockFloats = (256 << 10) / 4;   // a block's input stays in the second-level cache
+constexpr int64_t kWeightFloats = (512 << 10) / 4;  // and beside it the panels that pass over it
+constexpr int kTasksPerThread = 4;
+
+// Wide panels pay where a window is long and a pixel's neighbours would fall into one cache set.
+int panel_vectors(const Correlation& c, const KernelLimits& limits) {
+  const int64_t wanted = (c.out_channels + limits.lanes - 1) / limits.lanes;
+  const bool wide = limits.accumulators >= 28 && c.source.taps() == 1 && c.source.channels >= 256;
+  return static_cast<int>(std::clamp<int64_t>(wanted, 1, wide ? 4 : 2));
+}
+
+// A pointwise correlation has no rows: all pixels of all images are one long row.
+Correlation flattened(Correlation c) {
+  const auto plain = [](const Axis& a) { return a.window == 1 && a.stride == 1 && a.pad_before == 0 && a.in == a.out; };
+  Axis *d = &c.source.axis[0], *h = &c.source.axis[1], *w = &c.source.axis[2];
+  const bool dense = c.y_row == w->out * c.y_pixel && c.y_plane == h->out * c.y_row && c.y_image == d->out * c.y_plane;
+  if (!plain(*d) || !plain(*h) || !plain(*w) || !dense) return c;
+  const int64_t pixels = c.images * d->out * h->out * w->out;
+  *d = *h = Axis{1, 1, 1, 1, 1, 0};
+  *w = Axis{pixels, pixels, 1, 1, 1, 0};
+  c.images = 1;
+  c.y_image = c.y_plane = c.y_row = pixels * c.y_pixel;
+  return c;
+}
+
+class Loops {
+ public:
+  Loops(const Correlation& c, const float* x, const PackedWeights& weights, const float* bias, float* y)
+      : c_(c), x_(x), weights_(weights), bias_(bias), y_(y), grid_(c.source, c.images, kBlockFloats, INT64_MAX) {
+    const int64_t panels = weights.panels().count();
+    const int64_t panel_floats = c.source.window_floats() * weights.panels().width();
+    panels_per_task_ = std::clamp<int64_t>(kWeightFloats / panel_floats, 1, panels);
+    const int threads = threads_for(INT32_MAX, c.flops());
+    const int64_t enough = threads == 1 ? 1 : int64_t{kTasksPerThread} * threads;
+    grid_.split(enough / (c.groups * panel_groups()));
+    while (grid_.size() * c.groups * panel_groups() < enough && panels_per_task_ > 1) panels_per_task_ /= 2;
+  }
+
+  void run() {
+    const WindowLayout layout(c_.source, grid_, Runs::rows);
+    const int64_t tasks = panel_groups() * c_.groups * grid_.size();
+    const int threads = threads_for(tasks, c_.flops());
+    const Scratch scratch(threads, static_cast<size_t>(layout.scratch_floats()));
+    parallel_tasks(tasks, threads, [&](int64_t task, int thread) {
+      const int64_t block = task % grid_.size(), rest = task / grid_.size();
+      run_block(layout, grid_[block], rest % c_.groups, rest / c_.groups, scratch.part(thread));
+    });
+  }
+
+ private:
+  int64_t panel_groups() const { return (weights_.panels().count() + panels_per_task_ - 1) / panels_per_task_; }
+
+  void run_block(const WindowLayout& layout, const OutputBlock& block, int64_t group, int64_t panel_group,
+                 float* scratch) const {
+    const WindowView view = layout.view(block, x_, group * c_.source.channels, scratch);
+    const int64_t first_panel = panel_group * panels_per_task_;
+    const int64_t last_panel = std::min(first_panel + panels_per_task_, weights_.panels().count());
+    ConvTile tile;
+    tile.x_pixel = view.pixel;
+    tile.runs = layout.runs().data();
+    tile.run_count = static_cast<int>(layout.runs().size());
+    tile.run_length = static_cast<int>(layout.run_length());
+    tile.y_pixel = c_.y_pixel;
+    tile.pixels = block.cols();
+    tile.accumulate = false;
+    tile.activation = fused_in_kernel(c_.activation) ? c_.activation : Activation::linear;
+    tile.alpha = c_.alpha;
+    for (int64_t r = 0; r < block.rows(); ++r) {
+      tile.x = view.first + r * view.row;
+      float* row = y_ + block.image * c_.y_image + block.depth * c_.y_plane + (block.row_begin + r) * c_.y_row +
+                   block.col_begin * c_.y_pixel + group * c_.out_channels;
+      for (int64_t p = first_panel; p < last_panel; ++p) {
+        const int64_t channel = weights_.panels().begin(p);
+        tile.w = weights_.panel(group, p);
+        tile.bias = bias_ == nullptr ? nullptr : bias_ + group * c_.out_channels + channel;
+        tile.y = row + channel;
+        tile.channels = weights_.panels().channels(p);
+        tile.vectors = weights_.panels().vectors(p);
+        kernels().conv_tile(tile);
+        if (!fused_in_kernel(c_.activation)) {
+          activate_pixels(c_.activation, c_.alpha, tile.y, tile.y_pixel, tile.pixels, tile.channels);
+        }
+      }
+    }
+  }
+
+  const Correlation& c_;
+  const float* x_;
+  const PackedWeights& weights_;
+  const float* bias_;
+  float* y_;
+  BlockGrid grid_;
+  int64_t panels_per_task_;
+};
+
+}  // namespace
+
+bool fused_in_kernel(Activation kind) {
+  return kind == Activation::linear || kind == Activation::relu || kind == Activation::leaky_relu;
+}
+
+void activate_pixels(Activation kind, float alpha, float* y, int64_t y_pixel, int64_t pixels, int64_t channels) {
+  for (int64_t p = 0; p < pixels; ++p) {
+    kernels().activation_forward(kind, alpha, y + p * y_pixel, y + p * y_pixel, channels);
+  }
+}
+
+double Correlation::flops() const {
+  const auto& a = source.axis;
+  return 2.0 * static_cast<double>(images) * static_cast<double>(a[0].out * a[1].out) * static_cast<double>(a[2].out) *
+         static_cast<double>(groups * out_channels) * static_cast<double>(source.window_floats());
+}
+
+void correlate(const Correlation& correlation, const float* x, const WeightView& w, const float* bias, float* y) {
+  const Correlation c = flattened(correlation);
+  if (c.images == 0 || c.source.axis[2].out == 0) return;
+  if (c.groups > 1 && c.source.channels == 1 && c.out_channels == 1) {
+    correlate_depthwise(c, x, w, bias, y);
+    return;
+  }
+  const KernelLimits limits = kernels().limits;
+  const PackedWeights weights(w, c.groups, c.source.channels,
+                              PanelGrid(c.out_channels, limits.lanes, panel_vectors(c, limits)));
+  Loops(c, x, weights, bias, y).run();
+}
+
+}  // namespace cnnfast

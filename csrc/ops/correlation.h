@@ -1,0 +1,33 @@
+// The one loop nest behind forward convolution, its gradient to the input, and matrix products.
+#pragma once
+
+#include <cstdint>
+
+#include "kernels/activation.h"
+#include "ops/panels.h"
+#include "ops/window.h"
+
+namespace cnnfast {
+
+// y[n, o, g, k] = activation(bias[g, k] + sum over taps and c of x[n, o * stride - pad + tap * dilation, g, c] * w)
+// where x is zero outside its bounds. pad_before may be negative. y may be a strided part of a larger array.
+struct Correlation {
+  WindowSource source;
+  int64_t images;
+  int64_t groups;
+  int64_t out_channels;  // of one group
+  int64_t y_image, y_plane, y_row, y_pixel;
+  Activation activation = Activation::linear;
+  float alpha = 0;
+
+  double flops() const;
+};
+
+// `bias` (groups * out_channels values) may be null.
+void correlate(const Correlation& c, const float* x, const WeightView& w, const float* bias, float* y);
+
+// Whether the kernels apply an activation to their registers; the others run over what they have just written.
+bool fused_in_kernel(Activation kind);
+void activate_pixels(Activation kind, float alpha, float* y, int64_t y_pixel, int64_t pixels, int64_t channels);
+
+}  // namespace cnnfast

@@ -1,0 +1,171 @@
+#include "ops/window.h"
+
+#include <algorithm>
+#include <cstring>
+
+namespace cnnfast {
+namespace {
+
+int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
+
+// Input positions that `count` neighbouring outputs span along an axis.
+int64_t span(const Axis& axis, int64_t count) { return (count - 1) * axis.stride + (axis.window - 1) * axis.dilation + 1; }
+
+bool stays_inside(const Axis& axis) {
+  return axis.pad_before <= 0 && span(axis, axis.out) - axis.pad_before <= axis.in;
+}
+
+}  // namespace
+
+BlockGrid::BlockGrid(const WindowSource& source, int64_t images, int64_t block_floats, int64_t pixels_at_most)
+    : images_(images), depths_(source.axis[0].out), rows_(source.axis[1].out), cols_(source.axis[2].out) {
+  const Axis &h = source.axis[1], &w = source.axis[2];
+  const int64_t plane_budget = block_floats / (source.axis[0].window * source.channels);
+  // Whole rows where one fits, else pieces of single rows.
+  const int64_t row_height = span(h, 1);
+  const int64_t col_budget = plane_budget / row_height - (w.window - 1) * w.dilation;
+  cols_per_block_ = std::clamp<int64_t>(col_budget / w.stride, std::min<int64_t>(cols_, 32), cols_);
+  cols_per_block_ = std::min(cols_per_block_, std::max<int64_t>(1, pixels_at_most));
+  rows_per_block_ = 1;
+  if (cols_per_block_ == cols_) {
+    const int64_t row_budget = plane_budget / span(w, cols_) - (h.window - 1) * h.dilation;
+    rows_per_block_ = std::clamp<int64_t>(row_budget / h.stride, 1, rows_);
+    rows_per_block_ = std::min(rows_per_block_, std::max<int64_t>(1, pixels_at_most / cols_));
+  }
+  balance();
+}
+
+void BlockGrid::balance() {
+  row_blocks_ = ceil_div(rows_, rows_per_block_);
+  rows_per_block_ = ceil_div(rows_, row_blocks_);
+  row_blocks_ = ceil_div(rows_, rows_per_block_);
+  col_blocks_ = ceil_div(cols_, cols_per_block_);
+  cols_per_block_ = ceil_div(cols_, col_blocks_);
+  col_blocks_ = ceil_div(cols_, cols_per_block_);
+}
+
+void BlockGrid::split(int64_t blocks) {
+  while (size() < blocks && rows_per_block_ > 1) {
+    rows_per_block_ = ceil_div(rows_per_block_, 2);
+    balance();
+  }
+  constexpr int64_t kFewestCols = 28;
+  while (size() < blocks && cols_per_block_ >= 2 * kFewestCols) {
+    cols_per_block_ = ceil_div(cols_per_block_, 2);
+    balance();
+  }
+}
+
+OutputBlock BlockGrid::operator[](int64_t index) const {
+  OutputBlock block;
+  const int64_t col_block = index % col_blocks_;
+  index /= col_blocks_;
+  const int64_t row_block = index % row_blocks_;
+  index /= row_blocks_;
+  block.depth = index % depths_;
+  block.image = index / depths_;
+  block.row_begin = row_block * rows_per_block_;
+  block.row_end = std::min(rows_, block.row_begin + rows_per_block_);
+  block.col_begin = col_block * cols_per_block_;
+  block.col_end = std::min(cols_, block.col_begin + cols_per_block_);
+  return block;
+}
+
+WindowLayout::WindowLayout(const WindowSource& source, const BlockGrid& grid, Runs runs)
+    : source_(source), copies_windows_(runs == Runs::windows && source.taps() > 1) {
+  const Axis &d = source.axis[0], &h = source.axis[1], &w = source.axis[2];
+  in_place_ = stays_inside(d) && stays_inside(h) && stays_inside(w);
+  slab_channels_ = in_place_ ? source.pixel_channels : source.channels;
+  slab_rows_ = span(h, grid.largest_rows());
+  slab_cols_ = span(w, grid.largest_cols());
+  pitch_ = (in_place_ ? w.in : slab_cols_) * slab_channels_;
+  plane_ = (in_place_ ? h.in * d.dilation : slab_rows_) * pitch_;
+  if (!in_place_) slab_floats_ = d.window * plane_;
+
+  // A tap row is one run where its taps are neighbours and hold nothing but this group's channels.
+  const bool whole_rows =
+      runs != Runs::taps && (w.dilation == 1 || w.window == 1) && slab_channels_ == source.channels;
+  slab_run_length_ = whole_rows ? w.window * source.channels : source.channels;
+  for (int64_t kd = 0; kd < d.window; ++kd) {
+    for (int64_t kh = 0; kh < h.window; ++kh) {
+      for (int64_t kw = 0; kw < (whole_rows ? 1 : w.window); ++kw) {
+        slab_runs_.push_back(kd * plane_ + kh * h.dilation * pitch_ + kw * w.dilation * slab_channels_);
+      }
+    }
+  }
+  if (copies_windows_) {
+    runs_ = {0};
+    run_length_ = source.window_floats();
+    patch_floats_ = grid.largest_rows() * grid.largest_cols() * run_length_;
+  } else {
+    runs_ = slab_runs_;
+    run_length_ = slab_run_length_;
+  }
+}
+
+WindowView WindowLayout::view(const OutputBlock& block, const float* x, int64_t channel, float* scratch) const {
+  const Axis &d = source_.axis[0], &h = source_.axis[1], &w = source_.axis[2];
+  x += block.image * source_.image_floats();
+  WindowView view{scratch, w.stride * slab_channels_, h.stride * pitch_};
+  if (in_place_) {
+    const int64_t depth = block.depth * d.stride - d.pad_before;
+    const int64_t row = block.row_begin * h.stride - h.pad_before;
+    const int64_t col = block.col_begin * w.stride - w.pad_before;
+    view.first = x + ((depth * h.in + row) * w.in + col) * source_.pixel_channels + channel;
+  } else {
+    copy_slab(block, x, channel, scratch);
+  }
+  if (copies_windows_) {
+    float* patches = scratch + slab_floats_;
+    copy_patches(block, view.first, patches);
+    view = WindowView{patches, run_length_, block.cols() * run_length_};
+  }
+  return view;
+}
+
+void WindowLayout::copy_slab(const OutputBlock& block, const float* x, int64_t channel, float* slab) const {
+  const Axis &d = source_.axis[0], &h = source_.axis[1], &w = source_.axis[2];
+  const int64_t channels = source_.channels, pixel = source_.pixel_channels;
+  const int64_t rows = span(h, block.rows()), cols = span(w, block.cols());
+  const int64_t first_col = block.col_begin * w.stride - w.pad_before;
+  // Columns [left, right) of the slab lie inside the input; what is outside is zero.
+  const int64_t left = std::clamp<int64_t>(-first_col, 0, cols);
+  const int64_t right = std::clamp<int64_t>(w.in - first_col, left, cols);
+  for (int64_t kd = 0; kd < d.window; ++kd) {
+    const int64_t depth = block.depth * d.stride - d.pad_before + kd * d.dilation;
+    for (int64_t r = 0; r < rows; ++r) {
+      const int64_t row = block.row_begin * h.stride - h.pad_before + r;
+      float* to = slab + kd * plane_ + r * pitch_;
+      if (depth < 0 || depth >= d.in || row < 0 || row >= h.in || left == right) {
+        std::memset(to, 0, sizeof(float) * static_cast<size_t>(cols * channels));
+        continue;
+      }
+      const float* from = x + ((depth * h.in + row) * w.in + first_col + left) * pixel + channel;
+      std::memset(to, 0, sizeof(float) * static_cast<size_t>(left * channels));
+      to += left * channels;
+      if (channels == pixel) {
+        std::memcpy(to, from, sizeof(float) * static_cast<size_t>((right - left) * channels));
+      } else {
+        for (int64_t c = 0; c < right - left; ++c) {
+          std::memcpy(to + c * channels, from + c * pixel, sizeof(float) * static_cast<size_t>(channels));
+        }
+      }
+      std::memset(to + (right - left) * channels, 0, sizeof(float) * static_cast<size_t>((cols - right) * channels));
+    }
+  }
+}
+
+void WindowLayout::copy_patches(const OutputBlock& block, const float* slab, float* patches) const {
+  const int64_t pixel = source_.axis[2].stride * slab_channels_, row = source_.axis[1].stride * pitch_;
+  for (int64_t r = 0; r < block.rows(); ++r) {
+    for (int64_t c = 0; c < block.cols(); ++c) {
+      const float* from = slab + r * row + c * pixel;
+      for (const int64_t run : slab_runs_) {
+        for (int64_t e = 0; e < slab_run_length_; ++e) patches[e] = from[run + e];
+        patches += slab_run_length_;
+      }
+    }
+  }
+}
+
+}  // namespace cnnfast
