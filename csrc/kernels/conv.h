@@ -24,8 +24,8 @@ struct ConvTile {
   float* y;
   int64_t y_pixel;
   int64_t pixels;
-  int channels;  // of this panel: (vectors - 1) * lanes < channels <= vectors * lanes
-  int vectors;   // 1 <= vectors <= kMaxPanelVectors
+  int channels;           // of this panel: (vectors - 1) * lanes < channels <= vectors * lanes
+  int vectors;            // 1 <= vectors <= kMaxPanelVectors
   bool accumulate;        // start from y instead of the bias
   Activation activation;  // linear, relu or leaky_relu; the others run over the finished row
   float alpha;

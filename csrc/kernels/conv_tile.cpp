@@ -1,6 +1,5 @@
 // The forward micro-kernel of direct convolution, backward-data and matrix products.
 #include "kernels/conv.h"
-
 #include "simd/vec.h"
 
 namespace cnnfast::CNNFAST_ISA {
@@ -59,7 +58,7 @@ void tile(const ConvTile& t, const float* x, float* y) {
         CNNFAST_UNROLL for (int v = 0; v < Vectors; ++v) acc[p][v] = fma(broadcast(value), panel[v], acc[p][v]);
       }
       w += Vectors * kLanes;
-      CNNFAST_UNROLL for (int q = 0; q < 4; ++q) ++base[q];
+      CNNFAST_UNROLL for (int q = 0; q < 4; ++q)++ base[q];
     }
   }
   finish<Pixels, Vectors>(t, y, acc);
@@ -80,15 +79,13 @@ constexpr TileFunction tile_function() {
   }
 }
 
-#define CNNFAST_TILES(V)                                                                                              \
-  {                                                                                                                   \
-    tile_function<1, V>(), tile_function<2, V>(), tile_function<3, V>(), tile_function<4, V>(), tile_function<5, V>(), \
-        tile_function<6, V>(), tile_function<7, V>(), tile_function<8, V>(), tile_function<9, V>(),                   \
-        tile_function<10, V>(), tile_function<11, V>(), tile_function<12, V>(), tile_function<13, V>(),               \
-        tile_function<14, V>()                                                                                        \
-  }
-constexpr TileFunction kTiles[kMaxPanelVectors][kMaxTilePixels] = {CNNFAST_TILES(1), CNNFAST_TILES(2),
-                                                                   CNNFAST_TILES(3), CNNFAST_TILES(4)};
+#define CNNFAST_TILES(V)                                                                           \
+  {tile_function<1, V>(),  tile_function<2, V>(),  tile_function<3, V>(),  tile_function<4, V>(),  \
+   tile_function<5, V>(),  tile_function<6, V>(),  tile_function<7, V>(),  tile_function<8, V>(),  \
+   tile_function<9, V>(),  tile_function<10, V>(), tile_function<11, V>(), tile_function<12, V>(), \
+   tile_function<13, V>(), tile_function<14, V>()}
+constexpr TileFunction kTiles[kMaxPanelVectors][kMaxTilePixels] = {CNNFAST_TILES(1), CNNFAST_TILES(2), CNNFAST_TILES(3),
+                                                                   CNNFAST_TILES(4)};
 #undef CNNFAST_TILES
 
 }  // namespace

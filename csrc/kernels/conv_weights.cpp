@@ -1,6 +1,5 @@
 // The micro-kernel of the gradient to the weights.
 #include "kernels/conv.h"
-
 #include "simd/vec.h"
 
 namespace cnnfast::CNNFAST_ISA {
@@ -47,13 +46,11 @@ constexpr BlockFunction block_function() {
   }
 }
 
-#define CNNFAST_BLOCKS(V)                                                                                       \
-  {                                                                                                             \
-    block_function<1, V>(), block_function<2, V>(), block_function<3, V>(), block_function<4, V>(),             \
-        block_function<5, V>(), block_function<6, V>(), block_function<7, V>(), block_function<8, V>(),         \
-        block_function<9, V>(), block_function<10, V>(), block_function<11, V>(), block_function<12, V>(),      \
-        block_function<13, V>(), block_function<14, V>()                                                        \
-  }
+#define CNNFAST_BLOCKS(V)                                                                              \
+  {block_function<1, V>(),  block_function<2, V>(),  block_function<3, V>(),  block_function<4, V>(),  \
+   block_function<5, V>(),  block_function<6, V>(),  block_function<7, V>(),  block_function<8, V>(),  \
+   block_function<9, V>(),  block_function<10, V>(), block_function<11, V>(), block_function<12, V>(), \
+   block_function<13, V>(), block_function<14, V>()}
 constexpr BlockFunction kBlocks[kMaxPanelVectors][kMaxTilePixels] = {CNNFAST_BLOCKS(1), CNNFAST_BLOCKS(2),
                                                                      CNNFAST_BLOCKS(3), CNNFAST_BLOCKS(4)};
 #undef CNNFAST_BLOCKS

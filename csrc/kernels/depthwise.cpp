@@ -1,6 +1,5 @@
 // Depthwise convolution: every channel has its own window, vectors run along the channels.
 #include "kernels/conv.h"
-
 #include "simd/vec.h"
 
 namespace cnnfast::CNNFAST_ISA {

@@ -7,8 +7,8 @@
 #include <cstdint>
 
 #include "kernels/activation.h"
-#include "kernels/reduce.h"
 #include "kernels/conv.h"
+#include "kernels/reduce.h"
 
 namespace cnnfast {
 

@@ -1,6 +1,5 @@
 // Copies matrices into the panels that the convolution kernels read.
 #include "kernels/conv.h"
-
 #include "simd/vec.h"
 
 namespace cnnfast::CNNFAST_ISA {

@@ -31,8 +31,7 @@ Phase make_phase(const Axis& forward, int64_t start) {
   const auto taps = static_cast<int64_t>(phase.taps.size());
   const int64_t dilation = step * forward.dilation / forward.stride;
   // Tap `first` of the phase's first input comes from this output; further taps from outputs before it.
-  const int64_t first_output =
-      taps == 0 ? 0 : (start + forward.pad_before - first * forward.dilation) / forward.stride;
+  const int64_t first_output = taps == 0 ? 0 : (start + forward.pad_before - first * forward.dilation) / forward.stride;
   phase.axis = Axis{forward.out, count, taps, 1, dilation, (taps - 1) * dilation - first_output};
   return phase;
 }

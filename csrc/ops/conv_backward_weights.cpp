@@ -50,8 +50,8 @@ class WeightsGradient {
         rows_(source_.window_floats()),
         group_floats_(panels_.floats(rows_)) {
     const int64_t units = shape.groups * panels_.count(), floats = shape.groups * group_floats_;
-    chunks_ = std::min({grid_.size(), kMostChunks, std::max<int64_t>(1, kUnits / units),
-                        std::max<int64_t>(1, kChunkFloats / floats)});
+    chunks_ = std::min(
+        {grid_.size(), kMostChunks, std::max<int64_t>(1, kUnits / units), std::max<int64_t>(1, kChunkFloats / floats)});
   }
 
   void run(float* dw) {
@@ -161,7 +161,8 @@ void reverse_taps(const ConvShape& shape, float* dw) {
 
 void conv_backward_weights(const ConvShape& shape, const float* x, const float* dy, float* dw) {
   if (shape.images == 0) {
-    std::memset(dw, 0, sizeof(float) * static_cast<size_t>(shape.taps() * shape.group_in_channels() * shape.out_channels));
+    std::memset(dw, 0,
+                sizeof(float) * static_cast<size_t>(shape.taps() * shape.group_in_channels() * shape.out_channels));
   } else if (is_depthwise(shape)) {
     depthwise_backward_weights(shape, x, dy, dw);
   } else {

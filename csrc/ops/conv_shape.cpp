@@ -6,7 +6,9 @@
 namespace cnnfast {
 namespace {
 
-[[noreturn]] void fail(const std::string& op, const std::string& what) { throw std::invalid_argument(op + ": " + what); }
+[[noreturn]] void fail(const std::string& op, const std::string& what) {
+  throw std::invalid_argument(op + ": " + what);
+}
 
 std::string operands(const Dims& x, const Dims& kernel) {
   return "(x: " + dims_text(x) + ", kernel: " + dims_text(kernel) + ")";
@@ -30,14 +32,15 @@ void check_ranks(const std::string& op, const Dims& x, const Dims& kernel, size_
   checked_size(kernel);
 }
 
-Dims whole_dims(int64_t images, const std::array<Axis, 3>& axis, size_t rank, int64_t channels, int64_t Axis::*size) {
+Dims whole_dims(int64_t images, const std::array<Axis, 3>& axis, size_t rank, int64_t channels, int64_t Axis::* size) {
   Dims dims{images};
   for (size_t i = 3 - rank; i < 3; ++i) dims.push_back(axis[i].*size);
   dims.push_back(channels);
   return dims;
 }
 
-// The length of a transposed convolution's output along one axis; `extra` is its output_padding, -1 where none is given.
+// The length of a transposed convolution's output along one axis; `extra` is its output_padding, -1 where none is
+// given.
 int64_t transposed_length(const std::string& op, int64_t in, int64_t window, int64_t stride, int64_t dilation,
                           const Padding& padding, size_t index, int64_t extra) {
   constexpr int64_t kMost = int64_t{1} << 31;  // products of two such numbers do not overflow
@@ -64,7 +67,8 @@ int64_t transposed_length(const std::string& op, int64_t in, int64_t window, int
       length = full - padding.pairs.at(index).first - padding.pairs.at(index).second;
       break;
   }
-  if (length < 1) fail(op, "the padding leaves nothing of the output, which would be " + std::to_string(full) + " long");
+  if (length < 1)
+    fail(op, "the padding leaves nothing of the output, which would be " + std::to_string(full) + " long");
   return length;
 }
 

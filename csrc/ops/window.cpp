@@ -9,7 +9,9 @@ namespace {
 int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
 // Input positions that `count` neighbouring outputs span along an axis.
-int64_t span(const Axis& axis, int64_t count) { return (count - 1) * axis.stride + (axis.window - 1) * axis.dilation + 1; }
+int64_t span(const Axis& axis, int64_t count) {
+  return (count - 1) * axis.stride + (axis.window - 1) * axis.dilation + 1;
+}
 
 bool stays_inside(const Axis& axis) {
   return axis.pad_before <= 0 && span(axis, axis.out) - axis.pad_before <= axis.in;
@@ -83,8 +85,7 @@ WindowLayout::WindowLayout(const WindowSource& source, const BlockGrid& grid, Ru
   if (!in_place_) slab_floats_ = d.window * plane_;
 
   // A tap row is one run where its taps are neighbours and hold nothing but this group's channels.
-  const bool whole_rows =
-      runs != Runs::taps && (w.dilation == 1 || w.window == 1) && slab_channels_ == source.channels;
+  const bool whole_rows = runs != Runs::taps && (w.dilation == 1 || w.window == 1) && slab_channels_ == source.channels;
   slab_run_length_ = whole_rows ? w.window * source.channels : source.channels;
   for (int64_t kd = 0; kd < d.window; ++kd) {
     for (int64_t kh = 0; kh < h.window; ++kh) {

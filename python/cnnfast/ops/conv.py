@@ -1,0 +1,336 @@
+"""Convolutions in one, two and three dimensions, their transposes, depthwise convolutions and dense products.
+
+All of them compute with NHWC arrays (batch, spatial..., channels) and keep Keras's kernel layouts. One set of compiled
+loops serves every rank; the functions here differ in names and in the shapes they accept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from cnnfast import _core
+from cnnfast.autograd import ArrayLike, FloatArray, record, to_float32
+from cnnfast.ops._fusion import before_activation, fused_activation, optional_float32
+
+IntPerAxis = int | Sequence[int]
+Padding = str | int | Sequence[tuple[int, int]]
+
+
+def _conv(
+    op: str,
+    rank: int,
+    x: ArrayLike,
+    kernel: ArrayLike,
+    bias: ArrayLike | None,
+    strides: IntPerAxis,
+    padding: Padding,
+    dilation_rate: IntPerAxis,
+    groups: int,
+    activation: str | None,
+    flip_kernel: bool,
+) -> Any:
+    x_array, w, b = to_float32(x, op, "x"), to_float32(kernel, op, "kernel"), optional_float32(bias, op)
+    shape = _core.ConvShape(op, rank, x_array.shape, w.shape, strides, padding, dilation_rate, groups, flip_kernel)
+    kind, alpha = fused_activation(op, activation)
+    y = _core.conv_forward(shape, x_array, w, b, kind, alpha)
+
+    def vjp(dy: FloatArray, needs: Sequence[bool]) -> Sequence[FloatArray | None]:
+        dz = before_activation(kind, alpha, y, dy)
+        return (
+            _core.conv_backward_data(shape, dz, w) if needs[0] else None,
+            _core.conv_backward_weights(shape, x_array, dz) if needs[1] else None,
+            _core.channel_sums(dz) if needs[2] else None,
+        )
+
+    return record(op, y, (x, kernel, bias), vjp)
+
+
+def conv1d(
+    x: ArrayLike,
+    kernel: ArrayLike,
+    bias: ArrayLike | None = None,
+    *,
+    strides: IntPerAxis = 1,
+    padding: Padding = "valid",
+    dilation_rate: IntPerAxis = 1,
+    groups: int = 1,
+    activation: str | None = None,
+    flip_kernel: bool = False,
+) -> Any:
+    """Convolve sequences: `conv2d` for x (N, W, C) and kernel (KW, C / groups, K).
+
+    Raises:
+        TypeError: an array is not made of real numbers.
+        ValueError: shapes or arguments do not fit; the message says which.
+
+    Example:
+        >>> conv1d(np.arange(5.0).reshape(1, 5, 1), np.ones((3, 1, 1))).ravel()
+        array([3., 6., 9.], dtype=float32)
+    """
+    return _conv("conv1d", 1, x, kernel, bias, strides, padding, dilation_rate, groups, activation, flip_kernel)
+
+
+def conv2d(
+    x: ArrayLike,
+    kernel: ArrayLike,
+    bias: ArrayLike | None = None,
+    *,
+    strides: IntPerAxis = 1,
+    padding: Padding = "valid",
+    dilation_rate: IntPerAxis = 1,
+    groups: int = 1,
+    activation: str | None = None,
+    flip_kernel: bool = False,
+) -> Any:
+    """Convolve images, as CNN layers do: cross-correlation, a bias and an activation in one pass.
+
+    `y[n, i, j, k] = activation(bias[k] + sum over u, v, c of x[n, i * sh - top + u * dh, j * sw - left + v * dw, c] *
+    kernel[u, v, c, k])`, where x is zero outside its bounds. Along each axis the output has
+    `floor((size + before + after - (k - 1) * dilation - 1) / stride) + 1` positions.
+
+    Args:
+        x: float32 (N, H, W, C); other real dtypes are converted.
+        kernel: float32 (KH, KW, C / groups, K).
+        bias: float32 (K,) or None.
+        strides: one positive integer, or one per axis.
+        padding: "valid" (none), "same" (the output has ceil(size / stride) positions; an odd total is padded after, as
+            in Keras), a number for every side, or one (before, after) pair per axis.
+        dilation_rate: the distance between taps; one positive integer, or one per axis.
+        groups: input and output channels are divided into so many groups that do not see each other.
+        activation: None, "linear", "relu", "leaky_relu" (slope 0.2), "sigmoid" or "tanh", fused into the convolution.
+        flip_kernel: True for the convolution of mathematics, which turns the kernel by 180 degrees first.
+
+    Returns:
+        float32 (N, OH, OW, K); a `Tensor` while a tape follows an input.
+
+    Raises:
+        TypeError: an array is not made of real numbers.
+        ValueError: shapes or arguments do not fit; the message says which.
+
+    Example:
+        Vertical edges, by a kernel that is set by hand:
+
+        >>> picture = np.zeros((1, 4, 6, 1)); picture[:, :, :3] = 10
+        >>> edge = np.array([[1, 0, -1]] * 3).reshape(3, 3, 1, 1)
+        >>> conv2d(picture, edge)[0, :, :, 0]
+        array([[ 0., 30., 30.,  0.],
+               [ 0., 30., 30.,  0.]], dtype=float32)
+    """
+    return _conv("conv2d", 2, x, kernel, bias, strides, padding, dilation_rate, groups, activation, flip_kernel)
+
+
+def conv3d(
+    x: ArrayLike,
+    kernel: ArrayLike,
+    bias: ArrayLike | None = None,
+    *,
+    strides: IntPerAxis = 1,
+    padding: Padding = "valid",
+    dilation_rate: IntPerAxis = 1,
+    groups: int = 1,
+    activation: str | None = None,
+    flip_kernel: bool = False,
+) -> Any:
+    """Convolve volumes or video: `conv2d` for x (N, D, H, W, C) and kernel (KD, KH, KW, C / groups, K).
+
+    Raises:
+        TypeError: an array is not made of real numbers.
+        ValueError: shapes or arguments do not fit; the message says which.
+
+    Example:
+        >>> conv3d(np.ones((1, 3, 3, 3, 2)), np.ones((3, 3, 3, 2, 1))).item()
+        54.0
+    """
+    return _conv("conv3d", 3, x, kernel, bias, strides, padding, dilation_rate, groups, activation, flip_kernel)
+
+
+def _depthwise(
+    op: str,
+    rank: int,
+    x: ArrayLike,
+    kernel: ArrayLike,
+    bias: ArrayLike | None,
+    strides: IntPerAxis,
+    padding: Padding,
+    dilation_rate: IntPerAxis,
+    activation: str | None,
+) -> Any:
+    # A kernel (..., C, M) holds the same numbers in the same order as C groups of one channel: (..., 1, C * M).
+    w = to_float32(kernel, op, "kernel")
+    channels = to_float32(x, op, "x").shape[-1:]
+    if w.ndim != rank + 2 or w.shape[-2:-1] != channels:
+        raise ValueError(
+            f"{op}: kernel expects shape ({rank} spatial sizes, {channels[0] if channels else 'channels'}, multiplier)"
+            f" for x {to_float32(x).shape}, got {w.shape}"
+        )
+    grouped = w.reshape(*w.shape[:-2], 1, w.shape[-2] * w.shape[-1])
+    x_array, b = to_float32(x, op, "x"), optional_float32(bias, op)
+    shape = _core.ConvShape(
+        op, rank, x_array.shape, grouped.shape, strides, padding, dilation_rate, x_array.shape[-1], False
+    )
+    kind, alpha = fused_activation(op, activation)
+    y = _core.conv_forward(shape, x_array, grouped, b, kind, alpha)
+
+    def vjp(dy: FloatArray, needs: Sequence[bool]) -> Sequence[FloatArray | None]:
+        dz = before_activation(kind, alpha, y, dy)
+        return (
+            _core.conv_backward_data(shape, dz, grouped) if needs[0] else None,
+            _core.conv_backward_weights(shape, x_array, dz).reshape(w.shape) if needs[1] else None,
+            _core.channel_sums(dz) if needs[2] else None,
+        )
+
+    return record(op, y, (x, kernel, bias), vjp)
+
+
+def depthwise_conv1d(
+    x: ArrayLike,
+    kernel: ArrayLike,
+    bias: ArrayLike | None = None,
+    *,
+    strides: IntPerAxis = 1,
+    padding: Padding = "valid",
+    dilation_rate: IntPerAxis = 1,
+    activation: str | None = None,
+) -> Any:
+    """Convolve each channel of sequences by itself: `depthwise_conv2d` for x (N, W, C) and kernel (KW, C, M).
+
+    Raises:
+        TypeError: an array is not made of real numbers.
+        ValueError: shapes or arguments do not fit; the message says which.
+
+    Example:
+        >>> depthwise_conv1d(np.ones((1, 3, 2)), np.array([[[1], [2]], [[1], [2]]])).tolist()
+        [[[2.0, 4.0], [2.0, 4.0]]]
+    """
+    return _depthwise("depthwise_conv1d", 1, x, kernel, bias, strides, padding, dilation_rate, activation)
+
+
+def depthwise_conv2d(
+    x: ArrayLike,
+    kernel: ArrayLike,
+    bias: ArrayLike | None = None,
+    *,
+    strides: IntPerAxis = 1,
+    padding: Padding = "valid",
+    dilation_rate: IntPerAxis = 1,
+    activation: str | None = None,
+) -> Any:
+    """Convolve each channel of images by itself, with M kernels for each (Chollet 2017).
+
+    Args:
+        x: float32 (N, H, W, C).
+        kernel: float32 (KH, KW, C, M); output channel c * M + m is channel c convolved with kernel[:, :, c, m].
+        bias: float32 (C * M,) or None.
+        strides: one positive integer, or one per axis.
+        padding: as in `conv2d`.
+        dilation_rate: one positive integer, or one per axis.
+        activation: as in `conv2d`.
+
+    Returns:
+        float32 (N, OH, OW, C * M).
+
+    Raises:
+        TypeError: an array is not made of real numbers.
+        ValueError: shapes or arguments do not fit; the message says which.
+
+    Example:
+        >>> depthwise_conv2d(np.ones((1, 2, 2, 3)), np.ones((2, 2, 3, 1))).ravel()
+        array([4., 4., 4.], dtype=float32)
+    """
+    return _depthwise("depthwise_conv2d", 2, x, kernel, bias, strides, padding, dilation_rate, activation)
+
+
+def dense(x: ArrayLike, kernel: ArrayLike, bias: ArrayLike | None = None, *, activation: str | None = None) -> Any:
+    """Multiply by a matrix, add a bias and apply an activation in one pass.
+
+    Args:
+        x: float32 (..., features).
+        kernel: float32 (features, units).
+        bias: float32 (units,) or None.
+        activation: as in `conv2d`.
+
+    Returns:
+        float32 (..., units).
+
+    Raises:
+        TypeError: an array is not made of real numbers.
+        ValueError: shapes or arguments do not fit; the message says which.
+
+    Example:
+        >>> dense([[1.0, 2.0]], [[1.0], [10.0]], [0.5])
+        array([[21.5]], dtype=float32)
+    """
+    x_array, w, b = to_float32(x, "dense", "x"), to_float32(kernel, "dense", "kernel"), optional_float32(bias, "dense")
+    if w.ndim != 2 or x_array.ndim < 1 or x_array.shape[-1] != w.shape[0]:
+        raise ValueError(
+            f"dense: kernel expects shape (features, units) with as many features as x has on its last axis, "
+            f"got x: {x_array.shape}, kernel: {w.shape}"
+        )
+    # A pointwise convolution over one position for each row.
+    rows = int(np.prod(x_array.shape[:-1], dtype=np.int64))
+    points, taps = x_array.reshape(rows, 1, w.shape[0]), w.reshape(1, *w.shape)
+    shape = _core.ConvShape("dense", 1, points.shape, taps.shape, 1, "valid", 1, 1, False)
+    kind, alpha = fused_activation("dense", activation)
+    flat = _core.conv_forward(shape, points, taps, b, kind, alpha)
+
+    def vjp(dy: FloatArray, needs: Sequence[bool]) -> Sequence[FloatArray | None]:
+        dz = before_activation(kind, alpha, flat, to_float32(dy).reshape(flat.shape))
+        return (
+            _core.conv_backward_data(shape, dz, taps).reshape(x_array.shape) if needs[0] else None,
+            _core.conv_backward_weights(shape, points, dz).reshape(w.shape) if needs[1] else None,
+            _core.channel_sums(dz) if needs[2] else None,
+        )
+
+    return record("dense", flat.reshape(*x_array.shape[:-1], w.shape[1]), (x, kernel, bias), vjp)
+
+
+def conv_output_shape(
+    x_shape: Sequence[int],
+    kernel_shape: Sequence[int],
+    *,
+    strides: IntPerAxis = 1,
+    padding: Padding = "valid",
+    dilation_rate: IntPerAxis = 1,
+    groups: int = 1,
+) -> tuple[int, ...]:
+    """The shape that `conv1d`, `conv2d` or `conv3d` gives, by the rank of the shapes; nothing is computed.
+
+    Example:
+        >>> conv_output_shape((1, 7, 7, 3), (3, 3, 3, 8), strides=2)
+        (1, 3, 3, 8)
+    """
+    return _shape("conv", x_shape, kernel_shape, strides, padding, dilation_rate, groups).y_shape
+
+
+def conv_multiply_adds(
+    x_shape: Sequence[int],
+    kernel_shape: Sequence[int],
+    *,
+    strides: IntPerAxis = 1,
+    padding: Padding = "valid",
+    dilation_rate: IntPerAxis = 1,
+    groups: int = 1,
+) -> int:
+    """The multiply-adds of a convolution for one image of the batch.
+
+    Example:
+        >>> conv_multiply_adds((1, 28, 28, 192), (5, 5, 192, 32), padding="same")
+        120422400
+    """
+    return _shape("conv", x_shape, kernel_shape, strides, padding, dilation_rate, groups).multiply_adds
+
+
+def _shape(
+    op: str,
+    x_shape: Sequence[int],
+    kernel_shape: Sequence[int],
+    strides: IntPerAxis,
+    padding: Padding,
+    dilation_rate: IntPerAxis,
+    groups: int,
+) -> _core.ConvShape:
+    rank = len(kernel_shape) - 2
+    return _core.ConvShape(f"{op}{rank}d", rank, x_shape, kernel_shape, strides, padding, dilation_rate, groups, False)
