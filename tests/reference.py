@@ -61,3 +61,35 @@ ACTIVATIONS = {
     "gelu": lambda x: x * normal_distribution(x),
     "silu": lambda x: x * sigmoid(x),
 }
+def correlate(x, w, strides, pads, dilation, groups=1, flip=False):
+    """Cross-correlation of x (N, spatial..., C) with w (spatial..., C / groups, K), tap by tap.
+
+    `pads` are (before, after) pairs; with `flip` the kernel is turned first, which makes it a true convolution.
+    """
+    rank = w.ndim - 2
+    x, w = np.asarray(x, np.float64), np.asarray(w, np.float64)
+    if flip:
+        w = np.flip(w, tuple(range(rank)))
+    padded = np.pad(x, [(0, 0), *pads, (0, 0)])
+    reach = [(w.shape[a] - 1) * dilation[a] + 1 for a in range(rank)]
+    out = [(padded.shape[a + 1] - reach[a]) // strides[a] + 1 for a in range(rank)]
+    c, k = w.shape[-2], w.shape[-1] // groups
+    y = np.zeros((x.shape[0], *out, w.shape[-1]))
+    for tap in np.ndindex(*w.shape[:rank]):
+        window = (slice(None),) + tuple(
+            slice(tap[a] * dilation[a], tap[a] * dilation[a] + (out[a] - 1) * strides[a] + 1, strides[a])
+            for a in range(rank)
+        )
+        for g in range(groups):
+            part = padded[(*window, slice(g * c, (g + 1) * c))]
+            y[..., g * k : (g + 1) * k] += part @ w[tap][:, g * k : (g + 1) * k]
+    return y
+
+
+def same_pads(sizes, window, strides, dilation):
+    """Keras's "same": the output has ceil(size / stride) positions, an odd total is padded after."""
+    pads = []
+    for size, k, s, d in zip(sizes, window, strides, dilation, strict=True):
+        total = max((-(-size // s) - 1) * s + (k - 1) * d + 1 - size, 0)
+        pads.append((total // 2, total - total // 2))
+    return pads
