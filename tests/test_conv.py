@@ -2,9 +2,10 @@
 
 import numpy as np
 import pytest
-from reference import assert_close, correlate, same_pads
 
-from cnnfast import GradientTape, Tensor, gradcheck, ops
+from cnnfast import ops
+from cnnfast.autograd import GradientTape, Tensor
+from reference import assert_close, correlate, same_pads
 
 CONV = {1: ops.conv1d, 2: ops.conv2d, 3: ops.conv3d}
 TRANSPOSE = {1: ops.conv1d_transpose, 2: ops.conv2d_transpose, 3: ops.conv3d_transpose}
@@ -37,8 +38,15 @@ class Case:
 
     def run(self, x, w, b=None, activation=None):
         return CONV[self.rank](
-            x, w, b, strides=self.strides, padding=self.padding, dilation_rate=self.dilation, groups=self.groups,
-            activation=activation, flip_kernel=self.flip,
+            x,
+            w,
+            b,
+            strides=self.strides,
+            padding=self.padding,
+            dilation_rate=self.dilation,
+            groups=self.groups,
+            activation=activation,
+            flip_kernel=self.flip,
         )
 
     def reference(self, x, w):
@@ -51,7 +59,7 @@ def gradients(run, arrays, dy):
     with GradientTape() as tape:
         tape.watch(tensors)
         y = run(*tensors)
-    return np.asarray(y), tape.gradient(y, tensors, output_gradients=dy)
+    return np.asarray(y), [np.asarray(g) for g in tape.gradient(y, tensors, output_gradients=dy)]
 
 
 def check_against_reference(rng, case):
@@ -102,7 +110,9 @@ def test_depthwise_multiplier_orders_channels_as_keras(isa, rng, multiplier):
     assert_close(ops.depthwise_conv2d(x, w, b), expected + b, 6)
     assert_close(
         ops.depthwise_conv1d(x[:, 0], w[0], b, padding=1),
-        np.concatenate([correlate(x[:, 0, :, c : c + 1], w[0, :, c : c + 1], (1,), [(1, 1)], (1,)) for c in range(4)], -1)
+        np.concatenate(
+            [correlate(x[:, 0, :, c : c + 1], w[0, :, c : c + 1], (1,), [(1, 1)], (1,)) for c in range(4)], -1
+        )
         + b,
         2,
     )
@@ -260,7 +270,9 @@ def test_other_dtypes_and_strides(rng, dtype):
     assert_close(ops.conv2d(np.asfortranarray(x), w), expected, 36)
     readonly = x.copy()
     readonly.flags.writeable = False
-    assert_close(ops.conv2d(readonly[:, ::-1], w), correlate(x[:, ::-1], w.astype(np.float32), (1, 1), [(0, 0)] * 2, (1, 1)), 36)
+    assert_close(
+        ops.conv2d(readonly[:, ::-1], w), correlate(x[:, ::-1], w.astype(np.float32), (1, 1), [(0, 0)] * 2, (1, 1)), 36
+    )
     unaligned = np.frombuffer(b"\0" + x.astype(np.float32).tobytes(), np.uint8)[1:].view(np.float32).reshape(x.shape)
     assert_close(ops.conv2d(unaligned, w), expected, 36)
 

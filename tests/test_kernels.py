@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from cnnfast import _core
+from reference import assert_close, correlate, same_pads
 
 
 def uniform(rng, *shape):
@@ -24,12 +25,38 @@ def activation_backward(rng):
     np.testing.assert_array_equal(_core.activation_backward("relu", y, dy), dy * (y > 0))
 
 
+def convolution(rng):
+    x, w = uniform(rng, 2, 6, 7, 5), uniform(rng, 3, 2, 5, 19)
+    shape = _core.ConvShape("conv2d", 2, x.shape, w.shape, 2, "same", 1)
+    y = _core.conv_forward(shape, x, w)
+    assert_close(y, correlate(x, w, (2, 2), same_pads((6, 7), (3, 2), (2, 2), (1, 1)), (1, 1)), 30)
+    dy = uniform(rng, *y.shape)
+    dw = _core.conv_backward_weights(shape, x, dy)
+    np.testing.assert_allclose(np.vdot(dw, w), np.vdot(dy, y), rtol=1e-4)
+
+
+def depthwise(rng):
+    x, w = uniform(rng, 2, 6, 7, 19), uniform(rng, 3, 2, 1, 19)
+    shape = _core.ConvShape("conv2d", 2, x.shape, w.shape, 1, "valid", 1, 19)
+    y = _core.conv_forward(shape, x, w)
+    assert_close(y, correlate(x, w, (1, 1), [(0, 0), (0, 0)], (1, 1), 19), 6)
+    dy = uniform(rng, *y.shape)
+    dw = _core.conv_backward_weights(shape, x, dy)
+    np.testing.assert_allclose(np.vdot(dw, w), np.vdot(dy, y), rtol=1e-4)
+
+
 def peak_chains(rng):
     assert 0.01 < _core.measure_peak(0.01) < 1e6
 
 
 # kernel -> a function that runs an operation which needs this kernel and checks what comes out
 CASES = {
+    "conv_tile": convolution,
+    "conv_weights_tile": convolution,
+    "pack_panel": convolution,
+    "unpack_panels": convolution,
+    "depthwise_tile": depthwise,
+    "depthwise_weights_tile": depthwise,
     "activation_forward": activation_forward,
     "activation_backward": activation_backward,
     "peak_chains": peak_chains,
