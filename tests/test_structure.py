@@ -31,8 +31,9 @@ KERNEL_SYSTEM_HEADERS = {"cstdint", "cstring", "immintrin.h", "arm_neon.h"}
 # The Python package's modules from the ground up. A module imports what is on lower floors, not on its own or above.
 PYTHON_FLOORS = [
     {"_core"},
-    {"autograd", "config", "memory"},
-    {"ops"},
+    {"tensor", "config", "memory"},
+    {"autograd"},
+    {"ops", "gradcheck"},
     {"initializers"},
     {"layers", "losses", "metrics", "optimizers"},
     {"models"},

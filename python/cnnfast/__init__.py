@@ -1,0 +1,93 @@
+"""Convolutional networks on CPUs: train and run them fast, behind the API that Keras users know.
+
+`import cnnfast as keras` and a Keras script runs. What is not needed at once is imported when it is first used.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+from typing import Any
+
+from cnnfast import _core, ops
+from cnnfast._core import __version__
+from cnnfast.autograd import GradientTape, Tensor, Variable, stop_gradient
+from cnnfast.config import config_info, get_num_threads, set_num_threads, show_config
+from cnnfast.gradcheck import gradcheck
+from cnnfast.ops import convert_to_tensor
+
+__all__ = [
+    "GradientTape",
+    "Input",
+    "Model",
+    "Sequential",
+    "Tensor",
+    "Variable",
+    "__version__",
+    "activations",
+    "callbacks",
+    "config_info",
+    "convert_to_tensor",
+    "datasets",
+    "get_num_threads",
+    "gradcheck",
+    "initializers",
+    "layers",
+    "load_model",
+    "losses",
+    "memory",
+    "metrics",
+    "models",
+    "ops",
+    "optimizers",
+    "random",
+    "set_num_threads",
+    "show_config",
+    "stop_gradient",
+    "utils",
+]
+
+_LAZY_MODULES = {
+    "activations",
+    "callbacks",
+    "datasets",
+    "initializers",
+    "layers",
+    "losses",
+    "memory",
+    "metrics",
+    "models",
+    "optimizers",
+    "random",
+    "utils",
+}
+_LAZY_NAMES = {"Input": "layers", "Model": "models", "Sequential": "models", "load_model": "models.saving"}
+
+# OpenMP's threads do not survive a fork: the child computes on one.
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_core.mark_forked)
+
+
+def __getattr__(name: str) -> Any:
+    if name in _LAZY_NAMES:
+        found = getattr(_import(_LAZY_NAMES[name], name), name)
+    elif name in _LAZY_MODULES:
+        found = _import(name, name)
+    else:
+        raise AttributeError(f"module 'cnnfast' has no attribute {name!r}")
+    globals()[name] = found
+    return found
+
+
+def _import(module: str, name: str) -> Any:
+    path = f"{__name__}.{module}"
+    try:
+        return importlib.import_module(path)
+    except ModuleNotFoundError as error:
+        if error.name is None or not f"{path}.".startswith(f"{error.name}."):
+            raise  # something that the module itself needs
+        raise AttributeError(f"module 'cnnfast' has no attribute {name!r}") from None
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,4 +1,4 @@
-"""Automatic differentiation: values that remember, and the tape that plays back.
+"""Automatic differentiation: the tape that remembers operations and plays them back.
 
 One mechanism serves every gradient in the library. A differentiable function computes its result with NumPy arrays and
 hands it to `record` together with its inputs and its vector-Jacobian product. If a `GradientTape` is recording and one
@@ -9,228 +9,68 @@ The tape holds no values itself, only what the products captured, and drops that
 
 from __future__ import annotations
 
-import itertools
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, Union
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-FloatArray = npt.NDArray[np.float32]
-ArrayLike = Union["Tensor", "Variable", npt.ArrayLike]
+from cnnfast.tensor import ArrayLike, FloatArray, Tensor, Value, Variable, to_float32, wrap
+
+__all__ = [
+    "ArrayLike",
+    "FloatArray",
+    "GradientTape",
+    "Tensor",
+    "Value",
+    "Variable",
+    "VectorJacobianProduct",
+    "is_recorded",
+    "record",
+    "stop_gradient",
+    "to_float32",
+]
+
 # Called with dy and with one flag per input; returns one gradient per input, None where the flag is False.
-VectorJacobianProduct = Callable[[FloatArray, Sequence[bool]], Sequence["FloatArray | None"]]
-
-_keys = itertools.count(1)
-
-
-def to_float32(x: Any, op: str = "array", name: str = "x") -> FloatArray:
-    """Return `x` as a C-contiguous, aligned float32 array, without a copy where it already is one.
-
-    Booleans, integers and floats of every width are converted; anything else (complex numbers, text, objects) is
-    refused because its conversion would lose something.
-
-    Args:
-        x: an array, a `Tensor`, a `Variable`, a number or a nested list of numbers.
-        op: the operation that asks, for the error message.
-        name: the argument's name, for the error message.
-
-    Raises:
-        TypeError: `x` is not made of real numbers.
-
-    Example:
-        >>> to_float32([1, 2])
-        array([1., 2.], dtype=float32)
-    """
-    if isinstance(x, (Tensor, Variable)):
-        return x._value
-    if type(x) is np.ndarray and x.dtype == np.float32 and x.flags.c_contiguous and x.flags.aligned:
-        return x
-    try:
-        array = np.asarray(x)
-    except ValueError as error:
-        raise TypeError(f"{op}: {name} must be an array of real numbers: {error}") from None
-    if array.dtype.kind not in "fiub":
-        raise TypeError(f"{op}: {name} must be an array of real numbers, got dtype {array.dtype}")
-    # A float64 past float32's range becomes infinite, as IEEE says; that is no reason for a warning.
-    with np.errstate(over="ignore"):
-        converted = np.require(array, np.float32, ["C_CONTIGUOUS", "ALIGNED"])
-    return converted.view(np.ndarray)
-
-
-class _Value:
-    """What `Tensor` and `Variable` share: a float32 array, its description, and NumPy's view of it.
-
-    Operators (`+`, `@`, indexing, ...) are added by `cnnfast.ops.math`, which knows their gradients.
-    """
-
-    __slots__ = ()
-
-    _value: FloatArray
-    _key: int
-
-    # NumPy must not treat these as objects in its own operators: `ndarray + tensor` calls Tensor.__radd__.
-    __array_priority__ = 1000
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        return self._value.shape
-
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        return self._value.dtype
-
-    @property
-    def ndim(self) -> int:
-        return self._value.ndim
-
-    @property
-    def size(self) -> int:
-        return self._value.size
-
-    def numpy(self) -> FloatArray:
-        """The value as a NumPy array (a read-only view; copy it to change it)."""
-        view = self._value.view()
-        view.flags.writeable = False
-        return view
-
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> npt.NDArray[Any]:
-        if dtype is not None and np.dtype(dtype) != self._value.dtype:
-            if copy is False:
-                raise ValueError(f"a float32 value cannot be seen as {np.dtype(dtype)} without a copy")
-            return self._value.astype(dtype)
-        return self._value.copy() if copy else self.numpy()
-
-    def __len__(self) -> int:
-        return len(self._value)
-
-    def __float__(self) -> float:
-        return float(self._value)
-
-    def __int__(self) -> int:
-        return int(self._value)
-
-    def __bool__(self) -> bool:
-        return bool(self._value)
-
-    def item(self) -> float:
-        """The value of a one-element array as a Python float."""
-        return float(self._value.item())
-
-
-class Tensor(_Value):
-    """An immutable float32 array that a `GradientTape` can follow.
-
-    Arithmetic, indexing, reductions and every function in `cnnfast.ops` accept it beside NumPy arrays and return
-    tensors for it; `np.asarray(tensor)` and `tensor.numpy()` read it.
-
-    Args:
-        value: anything `numpy.asarray` takes that is made of real numbers; converted to float32.
-
-    Raises:
-        TypeError: `value` is not made of real numbers.
-
-    Example:
-        >>> x = Tensor(3.0)
-        >>> with GradientTape() as tape:
-        ...     tape.watch(x)
-        ...     y = x * x
-        >>> float(tape.gradient(y, x))
-        6.0
-    """
-
-    __slots__ = ("__weakref__", "_key", "_value")
-
-    def __init__(self, value: ArrayLike) -> None:
-        self._value = to_float32(value, "Tensor", "value")
-        self._key = next(_keys)
-
-    def __repr__(self) -> str:
-        return f"Tensor(shape={self.shape}, value={np.array2string(self._value, threshold=20)})"
-
-
-class Variable(_Value):
-    """A named float32 array that can be assigned to; layers keep their weights in these.
-
-    A trainable variable is watched by every recording tape that it meets.
-
-    Args:
-        value: the initial value.
-        trainable: whether optimisers change it.
-        name: shown in summaries and error messages.
-
-    Example:
-        >>> v = Variable([1.0, 2.0], name="v")
-        >>> v.assign([3.0, 4.0]).numpy()
-        array([3., 4.], dtype=float32)
-    """
-
-    __slots__ = ("__weakref__", "_key", "_value", "_version", "name", "trainable")
-
-    def __init__(self, value: ArrayLike, trainable: bool = True, name: str = "variable") -> None:
-        self._value = to_float32(value, "Variable", "value").copy()
-        self._key = next(_keys)
-        self._version = 0
-        self.trainable = trainable
-        self.name = name
-
-    def assign(self, value: ArrayLike) -> Variable:
-        """Replace the value.
-
-        Raises:
-            ValueError: the new value has another shape.
-        """
-        array = to_float32(value, f"Variable {self.name}", "value")
-        if array.shape != self.shape:
-            raise ValueError(f"Variable {self.name}: expected a value of shape {self.shape}, got {array.shape}")
-        # A new array: what a tape captured before stays what it was.
-        self._value = array.copy()
-        return self
-
-    def assign_add(self, delta: ArrayLike) -> Variable:
-        """Add `delta` to the value."""
-        return self.assign(self._value + to_float32(delta, f"Variable {self.name}", "delta"))
-
-    def assign_sub(self, delta: ArrayLike) -> Variable:
-        """Subtract `delta` from the value."""
-        return self.assign(self._value - to_float32(delta, f"Variable {self.name}", "delta"))
-
-    def updated_in_place(self) -> FloatArray:
-        """The array itself, for an optimiser that is about to overwrite it; tapes that captured it notice."""
-        self._version += 1
-        return self._value
-
-    def __repr__(self) -> str:
-        return f"Variable(name={self.name!r}, shape={self.shape}, trainable={self.trainable})"
+VectorJacobianProduct = Callable[[FloatArray, Sequence[bool]], Sequence["npt.NDArray[Any] | None"]]
 
 
 class _Node:
     """One recorded operation."""
 
-    __slots__ = ("input_keys", "op", "output_key", "variables", "vjp")
+    __slots__ = ("input_keys", "input_shapes", "op", "output_key", "variables", "vjp")
 
-    def __init__(
-        self, op: str, inputs: Sequence[Any], output: Tensor, vjp: VectorJacobianProduct
-    ) -> None:
+    def __init__(self, op: str, inputs: Sequence[Any], output: Tensor, vjp: VectorJacobianProduct) -> None:
         self.op = op
-        self.input_keys = [x._key if isinstance(x, _Value) else 0 for x in inputs]
+        self.input_keys = [x._key if isinstance(x, Value) else 0 for x in inputs]
+        self.input_shapes = [x.shape if isinstance(x, Value) else None for x in inputs]
         self.output_key = output._key
         self.variables = [(x, x._version) for x in inputs if isinstance(x, Variable)]
         self.vjp = vjp
 
-    def gradients(self, dy: FloatArray, needs: Sequence[bool]) -> Sequence[FloatArray | None]:
+    def gradients(self, dy: FloatArray, needs: Sequence[bool]) -> Iterator[tuple[int, FloatArray]]:
+        """The key of each input whose gradient is needed, with that gradient."""
         for variable, version in self.variables:
             if variable._version != version:
                 raise RuntimeError(
-                    f"{self.op}: {variable.name} was overwritten by an optimizer after this operation was recorded; "
-                    "take the gradient first"
+                    f"{self.op}: variable {variable.name} was overwritten by an optimizer after this operation was "
+                    "recorded; take the gradient first"
                 )
-        return self.vjp(dy, needs)
+        found = self.vjp(dy, needs)
+        for key, shape, need, gradient in zip(self.input_keys, self.input_shapes, needs, found, strict=True):
+            if gradient is None or not need:
+                continue
+            gradient = np.asarray(gradient, np.float32)
+            if gradient.shape != shape:
+                raise RuntimeError(f"{self.op}: its gradient has shape {gradient.shape}, the input has {shape}")
+            yield key, gradient
 
 
 class _ActiveTapes(threading.local):
+    """The tapes that record on this thread, the innermost last."""
+
     def __init__(self) -> None:
         self.stack: list[GradientTape] = []
 
@@ -241,7 +81,8 @@ _active = _ActiveTapes()
 class GradientTape:
     """Records operations so that gradients can be taken of them (the semantics are TensorFlow's).
 
-    Trainable variables are watched by themselves, tensors when `watch` names them.
+    Trainable variables are watched by themselves, tensors when `watch` names them. A tape records what its own thread
+    computes. Plain NumPy arrays that take part are not copied: do not change them before the gradient was taken.
 
     Args:
         persistent: whether `gradient` may be called more than once. A persistent tape keeps every activation until
@@ -249,8 +90,9 @@ class GradientTape:
         watch_accessed_variables: whether trainable variables are watched by themselves.
 
     Example:
-        >>> x, y, z = Tensor(3.0), Tensor(1.0), Tensor(-2.0)
-        >>> with GradientTape() as tape:
+        >>> import cnnfast
+        >>> x, y, z = cnnfast.Tensor(3.0), cnnfast.Tensor(1.0), cnnfast.Tensor(-2.0)
+        >>> with cnnfast.GradientTape() as tape:
         ...     tape.watch([x, y, z])
         ...     f = (x + y) * z
         >>> [float(g) for g in tape.gradient(f, [x, y, z])]
@@ -269,32 +111,39 @@ class GradientTape:
     def __enter__(self) -> GradientTape:
         if self._recording:
             raise RuntimeError("GradientTape: this tape is already recording")
-        self._recording = True
-        _active.stack.append(self)
+        if self._used:
+            self.reset()
+        self._start()
         return self
 
     def __exit__(self, *exc: object) -> None:
+        # A gradient taken inside the block has stopped the recording before.
+        if self._recording:
+            self._stop()
+
+    def _start(self) -> None:
+        self._recording = True
+        _active.stack.append(self)
+
+    def _stop(self) -> None:
         self._recording = False
         _active.stack.remove(self)
 
     def watch(self, tensor: Any) -> None:
-        """Follow a tensor or variable, or each in a list of them.
+        """Follow a tensor or variable, or each in a (nested) list, tuple or dict of them.
 
         Raises:
             TypeError: for a NumPy array. Its own operators would drop the gradient silently: wrap it in `Tensor`.
         """
-        for x in tensor if isinstance(tensor, (list, tuple)) else [tensor]:
-            if isinstance(x, (list, tuple)):
-                self.watch(x)
-            elif not isinstance(x, _Value):
+        for x in _flatten(tensor):
+            if not isinstance(x, Value):
                 raise TypeError(
                     f"GradientTape.watch: expected a Tensor or Variable, got {type(x).__name__}; "
                     "wrap arrays first: x = cnnfast.Tensor(x)"
                 )
-            else:
-                self._tracked.add(x._key)
-                if isinstance(x, Variable):
-                    self._variables[x._key] = x
+            self._tracked.add(x._key)
+            if isinstance(x, Variable):
+                self._variables[x._key] = x
 
     def watched_variables(self) -> tuple[Variable, ...]:
         """The variables that this tape has followed, in the order it met them."""
@@ -309,17 +158,21 @@ class GradientTape:
 
     @contextmanager
     def stop_recording(self) -> Iterator[None]:
-        """A `with` block in which this tape records nothing."""
+        """A `with` block in which this tape records nothing.
+
+        Raises:
+            RuntimeError: the tape is not recording.
+        """
         if not self._recording:
             raise RuntimeError("GradientTape.stop_recording: this tape is not recording")
-        self.__exit__()
+        self._stop()
         try:
             yield
         finally:
-            self.__enter__()
+            self._start()
 
     def _follows(self, x: Any) -> bool:
-        if not isinstance(x, _Value):
+        if not isinstance(x, Value):
             return False
         if x._key in self._tracked:
             return True
@@ -332,40 +185,66 @@ class GradientTape:
         self._nodes.append(node)
         self._tracked.add(node.output_key)
 
-    def gradient(self, target: Any, sources: Any, output_gradients: Any = None) -> Any:
+    def gradient(
+        self, target: Any, sources: Any, output_gradients: Any = None, unconnected_gradients: str = "none"
+    ) -> Any:
         """The gradient of `target` with respect to each of `sources`.
 
+        Inside the `with` block of a tape that is not persistent this ends the recording. The gradient itself is not
+        differentiable: taking the gradient of it raises NotImplementedError.
+
         Args:
-            target: a tensor or a list of tensors, whose gradients are added up. Not only scalars: the elements of a
-                target are summed, unless `output_gradients` weighs them.
-            sources: a tensor or variable, or a list, tuple or dict of them.
-            output_gradients: for each target, the gradient that arrives at it; ones by default.
+            target: a tensor, or a list, tuple or dict of tensors, whose gradients are added up. Not only scalars: the
+                elements of a target are summed, unless `output_gradients` weighs them. A NumPy array is taken for a
+                constant: nothing is connected to it.
+            sources: a tensor or variable, or a (nested) list, tuple or dict of them.
+            output_gradients: in the structure of `target`, the gradient that arrives at each (of its shape); ones
+                where None.
+            unconnected_gradients: what to return for a source that `target` does not depend on: "none" for None,
+                "zero" for zeros.
 
         Returns:
-            float32 arrays of the sources' shapes, in the structure of `sources`; None for a source that `target` does
-            not depend on.
+            Tensors of the sources' shapes, in the structure of `sources`.
 
         Raises:
-            RuntimeError: the tape is not persistent and was used before.
-            TypeError: a source is not a tensor or variable.
+            NotImplementedError: `target` depends on the result of another `gradient`.
+            RuntimeError: the tape is not persistent and was used before, or a variable that took part was overwritten
+                by an optimiser.
+            TypeError: a source or target is not a tensor or variable.
             ValueError: an output gradient has another shape than its target.
+
+        Example:
+            >>> import cnnfast
+            >>> x = cnnfast.Tensor([1.0, 2.0])
+            >>> with cnnfast.GradientTape() as tape:
+            ...     tape.watch(x)
+            ...     y = x * x
+            >>> tape.gradient(y, x, output_gradients=[1.0, 10.0]).numpy()
+            array([ 2., 40.], dtype=float32)
         """
+        if unconnected_gradients not in ("none", "zero"):
+            raise ValueError(
+                f"GradientTape.gradient: unconnected_gradients must be 'none' or 'zero', got {unconnected_gradients!r}"
+            )
         if self._used:
             raise RuntimeError("GradientTape.gradient: only a persistent tape can be used more than once")
-        source_list = _flatten_sources(sources)
-        grads = _seed_gradients(target, output_gradients)
-        needed = self._depends_on(x._key for x in source_list)
-        wanted = {x._key for x in source_list}
+        source_list = _sources(sources)
+        targets = _targets(target)
+        seeds = _seeds(target, output_gradients)
         self._used = not self._persistent
         if self._recording and not self._persistent:
-            with self.stop_recording():
-                self._backward(grads, needed, wanted)
-        else:
-            self._backward(grads, needed, wanted)
-        found = [self._result(grads.get(x._key), x, target) for x in source_list]
-        return _like_sources(sources, found)
+            self._stop()
 
-    def _depends_on(self, source_keys: Iterator[int]) -> set[int]:
+        grads = _sum_by_key(targets, seeds)
+        needed = self._depends_on(x._key for x in source_list)
+        self._backward(grads, needed, {x._key for x in source_list})
+        zero = unconnected_gradients == "zero"
+        # Another tape may follow what this gradient depends on.
+        dependencies = [*targets, *seeds]
+        found = [_result(grads.get(x._key), x, dependencies, zero) for x in source_list]
+        return _like(sources, iter(found))
+
+    def _depends_on(self, source_keys: Iterable[int]) -> set[int]:
         """The keys of the sources and of everything recorded that was computed from them."""
         needed = set(source_keys)
         for node in self._nodes:
@@ -374,26 +253,24 @@ class GradientTape:
         return needed
 
     def _backward(self, grads: dict[int, FloatArray], needed: set[int], wanted: set[int]) -> None:
-        nodes = self._nodes if self._persistent else _consume(self._nodes)
-        for node in reversed(nodes) if self._persistent else nodes:
+        """Play back: `grads`, by key, starts with the targets' gradients and ends with those `wanted`."""
+        for node in reversed(self._nodes) if self._persistent else _consume(self._nodes):
             if node.output_key not in grads or node.output_key not in needed:
                 continue
             dy = grads[node.output_key] if node.output_key in wanted else grads.pop(node.output_key)
             needs = [key in needed for key in node.input_keys]
-            for key, gradient in zip(node.input_keys, node.gradients(dy, needs), strict=True):
-                if gradient is not None and key in needed:
-                    grads[key] = grads[key] + gradient if key in grads else gradient
+            for key, gradient in node.gradients(dy, needs):
+                grads[key] = grads[key] + gradient if key in grads else gradient
 
-    def _result(self, gradient: FloatArray | None, source: _Value, target: Any) -> Any:
-        if gradient is None:
-            return None
-        # A variable's gradient belongs to the caller alone; products may have handed out one array twice.
-        gradient = np.ascontiguousarray(gradient, np.float32).reshape(source.shape)
-        return record("gradient", gradient, [source, *_as_list(target)], _no_second_derivative)
+
+def _result(gradient: FloatArray | None, source: Value, dependencies: Sequence[Any], zero: bool) -> Any:
+    if gradient is None:
+        return wrap(np.zeros(source.shape, np.float32)) if zero else None
+    return record("gradient", gradient, [source, *dependencies], _no_second_derivative)
 
 
 def _no_second_derivative(dy: FloatArray, needs: Sequence[bool]) -> Sequence[FloatArray | None]:
-    raise NotImplementedError("gradients of gradients are not supported: the inner gradient is not differentiable")
+    raise NotImplementedError("GradientTape.gradient: gradients of gradients are not supported")
 
 
 def _consume(nodes: list[_Node]) -> Iterator[_Node]:
@@ -402,41 +279,74 @@ def _consume(nodes: list[_Node]) -> Iterator[_Node]:
         yield nodes.pop()
 
 
-def _as_list(x: Any) -> list[Any]:
-    return list(x) if isinstance(x, (list, tuple)) else [x]
+def _flatten(structure: Any) -> list[Any]:
+    """The leaves of nested lists, tuples and dicts, in order."""
+    if isinstance(structure, dict):
+        structure = list(structure.values())
+    if isinstance(structure, (list, tuple)):
+        return [leaf for part in structure for leaf in _flatten(part)]
+    return [structure]
 
 
-def _flatten_sources(sources: Any) -> list[_Value]:
-    flat = list(sources.values()) if isinstance(sources, dict) else _as_list(sources)
+def _like(structure: Any, leaves: Iterator[Any]) -> Any:
+    """The leaves arranged as `_flatten` found them."""
+    if isinstance(structure, dict):
+        return {key: _like(part, leaves) for key, part in structure.items()}
+    if isinstance(structure, (list, tuple)):
+        parts = [_like(part, leaves) for part in structure]
+        if isinstance(structure, list):
+            return parts
+        return type(structure)(*parts) if hasattr(structure, "_fields") else tuple(parts)
+    return next(leaves)
+
+
+def _sources(sources: Any) -> list[Value]:
+    flat = _flatten(sources)
     for x in flat:
-        if not isinstance(x, _Value):
+        if not isinstance(x, Value):
             raise TypeError(f"GradientTape.gradient: a source must be a Tensor or Variable, got {type(x).__name__}")
     return flat
 
 
-def _like_sources(sources: Any, values: list[Any]) -> Any:
-    if isinstance(sources, dict):
-        return dict(zip(sources, values, strict=True))
-    if isinstance(sources, (list, tuple)):
-        return type(sources)(values) if type(sources) in (list, tuple) else list(values)
-    return values[0]
+def _targets(target: Any) -> list[Any]:
+    flat = _flatten(target)
+    for x in flat:
+        if not isinstance(x, (Value, np.ndarray, np.generic, float, int)):
+            raise TypeError(f"GradientTape.gradient: a target must be a Tensor, got {type(x).__name__}")
+    return flat
 
 
-def _seed_gradients(target: Any, output_gradients: Any) -> dict[int, FloatArray]:
-    targets = _as_list(target)
-    seeds = [None] * len(targets) if output_gradients is None else _as_list(output_gradients)
-    if len(seeds) != len(targets):
+def _seeds(target: Any, output_gradients: Any) -> list[Any]:
+    """What arrives at each target, as the caller gave it: one per leaf of `target`, None for ones."""
+    if not isinstance(target, (dict, list, tuple)):
+        return [output_gradients]
+    if output_gradients is None:
+        return [None] * len(_flatten(target))
+    if isinstance(target, dict):
+        if not isinstance(output_gradients, dict) or output_gradients.keys() != target.keys():
+            raise ValueError("GradientTape.gradient: output_gradients expects a dict with the keys of target")
+        return [seed for key, part in target.items() for seed in _seeds(part, output_gradients[key])]
+    if not isinstance(output_gradients, (list, tuple)) or len(output_gradients) != len(target):
         raise ValueError(
-            f"GradientTape.gradient: output_gradients expects one per target ({len(targets)}), got {len(seeds)}"
+            f"GradientTape.gradient: output_gradients expects a list of one per target ({len(target)}), got "
+            + (str(len(output_gradients)) if isinstance(output_gradients, (list, tuple)) else "no list")
         )
+    return [seed for part, given in zip(target, output_gradients, strict=True) for seed in _seeds(part, given)]
+
+
+def _sum_by_key(targets: Sequence[Any], seeds: Sequence[Any]) -> dict[int, FloatArray]:
     grads: dict[int, FloatArray] = {}
     for t, seed in zip(targets, seeds, strict=True):
-        if not isinstance(t, _Value):
+        if seed is None:
+            dy = np.ones(np.shape(t), np.float32)
+        else:
+            dy = to_float32(seed, "GradientTape.gradient", "output_gradients")
+        if dy.shape != np.shape(t):
+            raise ValueError(f"GradientTape.gradient: output_gradients expects shape {np.shape(t)}, got {dy.shape}")
+        if not isinstance(t, Value):
             continue  # a plain array depends on nothing that was watched
-        dy = np.ones(t.shape, np.float32) if seed is None else to_float32(seed, "gradient", "output_gradients")
-        if dy.shape != t.shape:
-            raise ValueError(f"GradientTape.gradient: output_gradients expects shape {t.shape}, got {dy.shape}")
-        grads[t._key] = grads[t._key] + dy if t._key in grads else dy
+        # A gradient that passes unchanged to the result must not share the caller's array.
+        grads[t._key] = grads[t._key] + dy if t._key in grads else dy.copy()
     return grads
 
 
@@ -450,18 +360,21 @@ def record(op: str, value: FloatArray, inputs: Sequence[Any], vjp: VectorJacobia
 
     Args:
         op: the operation's name, for error messages.
-        value: its result.
+        value: its result, which nobody else writes to.
         inputs: its differentiable inputs, as the caller gave them: arrays, tensors or variables.
         vjp: called with dy (an array of `value`'s shape) and one flag per input that tells whether its gradient is
             wanted; returns one gradient per input, None where it is not.
 
     Returns:
-        A `Tensor` where a tape follows an input or an input is a `Tensor`, else `value` itself.
+        A `Tensor` where a tape follows an input or an input is a `Tensor`, else the float32 array.
     """
-    tapes = [tape for tape in _active.stack if any([tape._follows(x) for x in inputs])]
+    array = to_float32(value, op, "result")
+    if any(isinstance(x, Variable) and np.may_share_memory(array, x._value) for x in inputs):
+        array = array.copy()  # an optimiser will write into the variable's memory
+    tapes = [tape for tape in _active.stack if any([tape._follows(x) for x in inputs])]  # noqa: C419 (all)
     if not tapes and not any(isinstance(x, Tensor) for x in inputs):
-        return value
-    output = Tensor(value)
+        return array
+    output = wrap(array)
     if tapes:
         node = _Node(op, inputs, output, vjp)
         for tape in tapes:
@@ -472,12 +385,19 @@ def record(op: str, value: FloatArray, inputs: Sequence[Any], vjp: VectorJacobia
 def stop_gradient(x: ArrayLike) -> Tensor:
     """The value of `x` as a tensor that no gradient flows through.
 
+    Args:
+        x: an array, number, `Tensor` or `Variable` (whose present value is copied).
+
+    Raises:
+        TypeError: `x` is not made of real numbers.
+
     Example:
-        >>> x = Tensor(3.0)
-        >>> with GradientTape() as tape:
+        >>> import cnnfast
+        >>> x = cnnfast.Tensor(3.0)
+        >>> with cnnfast.GradientTape() as tape:
         ...     tape.watch(x)
-        ...     y = x * stop_gradient(x)
+        ...     y = x * cnnfast.stop_gradient(x)
         >>> float(tape.gradient(y, x))
         3.0
     """
-    return Tensor(to_float32(x, "stop_gradient"))
+    return wrap(x._value) if isinstance(x, Tensor) else wrap(to_float32(x, "stop_gradient").copy())

@@ -1,0 +1,92 @@
+"""How the engine runs here: threads, instruction set, versions."""
+
+from __future__ import annotations
+
+import operator
+from typing import Any
+
+from cnnfast import _core
+
+__all__ = ["config_info", "get_num_threads", "set_num_threads", "show_config"]
+
+_MOST_THREADS = 2**31 - 1
+
+
+def set_num_threads(count: int) -> None:
+    """Set how many threads the engine may use; results do not depend on it, not in one bit.
+
+    The default is OMP_NUM_THREADS, else the processors that this process may use.
+
+    Args:
+        count: at least 1. Small operations use fewer.
+
+    Raises:
+        TypeError: `count` is not an integer.
+        ValueError: `count` is less than 1.
+
+    Example:
+        >>> before = get_num_threads()
+        >>> set_num_threads(1)
+        >>> get_num_threads()
+        1
+        >>> set_num_threads(before)
+    """
+    try:
+        number = operator.index(count)
+    except TypeError:
+        raise TypeError(f"set_num_threads: count must be an integer, got {type(count).__name__}") from None
+    if not 1 <= number <= _MOST_THREADS:
+        raise ValueError(f"set_num_threads: count must be at least 1 (and at most {_MOST_THREADS}), got {number}")
+    _core.set_num_threads(number)
+
+
+def get_num_threads() -> int:
+    """How many threads the engine may use.
+
+    Example:
+        >>> get_num_threads() >= 1
+        True
+    """
+    return _core.get_num_threads()
+
+
+def config_info() -> dict[str, Any]:
+    """What `show_config` prints, as a dictionary.
+
+    Returns:
+        version, isa (the instruction set in use), available_isas (what this machine can run of what was compiled in,
+        best first), num_threads, available_processors, compiler, openmp, numpy.
+
+    Example:
+        >>> info = config_info()
+        >>> info["isa"] in info["available_isas"]
+        True
+    """
+    import numpy as np
+
+    return {
+        "version": _core.__version__,
+        "isa": _core.isa(),
+        "available_isas": _core.available_isas(),
+        "num_threads": _core.get_num_threads(),
+        "available_processors": _core.available_processors(),
+        "compiler": _core.compiler,
+        "openmp": _core.openmp,
+        "numpy": np.__version__,
+    }
+
+
+def show_config() -> None:
+    """Print version, instruction set, threads, compiler, OpenMP and NumPy: what a report of a problem needs.
+
+    Example:
+        >>> show_config()  # doctest: +ELLIPSIS
+        cnnfast ...
+    """
+    info = config_info()
+    print(f"cnnfast {info['version']}")
+    print(f"  instruction set  {info['isa']} (available: {', '.join(info['available_isas'])})")
+    print(f"  threads          {info['num_threads']} ({info['available_processors']} processors)")
+    print(f"  compiler         {info['compiler']}")
+    print(f"  OpenMP           {info['openmp']}")
+    print(f"  NumPy            {info['numpy']}")

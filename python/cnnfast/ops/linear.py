@@ -1,0 +1,94 @@
+"""The matrix product of NumPy's `@`, and its gradient."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from cnnfast.autograd import ArrayLike, FloatArray, is_recorded, record, to_float32
+from cnnfast.ops.math import quiet, unbroadcast
+
+
+def matmul(x1: ArrayLike, x2: ArrayLike) -> Any:
+    """The matrix product, with NumPy's rules for vectors and batches.
+
+    Args:
+        x1: real numbers of shape (..., n, k), or a vector (k,).
+        x2: real numbers of shape (..., k, m), or a vector (k,). The leading axes of both broadcast together.
+
+    Returns:
+        float32 of shape (..., n, m), without n where `x1` is a vector and without m where `x2` is one.
+
+    Raises:
+        TypeError: an operand is not made of real numbers.
+        ValueError: an operand is a single number, or the shapes do not fit.
+
+    Example:
+        >>> matmul([[1.0, 2.0], [3.0, 4.0]], [10.0, 1.0])
+        array([12., 34.], dtype=float32)
+    """
+    a, b = to_float32(x1, "matmul", "x1"), to_float32(x2, "matmul", "x2")
+    for name, operand in (("x1", a), ("x2", b)):
+        if operand.ndim == 0:
+            raise ValueError(f"matmul: {name} is a single number, expected a matrix or vector; use multiply")
+    a_shape, b_shape = a.shape, b.shape
+    rows = a if a.ndim > 1 else a[np.newaxis, :]
+    columns = b if b.ndim > 1 else b[:, np.newaxis]
+    _check(rows, columns, a_shape, b_shape)
+    with quiet():
+        y = _product(rows, columns)
+    full_shape = y.shape
+    if b.ndim == 1:
+        y = y[..., 0]
+    if a.ndim == 1:
+        y = y[..., 0, :] if b.ndim > 1 else y[..., 0]
+    kept_rows = rows if is_recorded(x2) else None
+    kept_columns = columns if is_recorded(x1) else None
+
+    def vjp(dy: FloatArray, needs: Sequence[bool]) -> Sequence[FloatArray | None]:
+        dy = dy.reshape(full_shape)
+        da = db = None
+        with quiet():
+            if needs[0] and kept_columns is not None:
+                rows_shape = (1, *a_shape) if len(a_shape) == 1 else a_shape
+                da = unbroadcast(_product(dy, np.swapaxes(kept_columns, -1, -2)), rows_shape).reshape(a_shape)
+            if needs[1] and kept_rows is not None:
+                db = _gradient_of_right(kept_rows, dy, b_shape)
+        return da, db
+
+    return record("matmul", y, (x1, x2), vjp)
+
+
+def _check(rows: FloatArray, columns: FloatArray, a_shape: tuple[int, ...], b_shape: tuple[int, ...]) -> None:
+    if rows.shape[-1] != columns.shape[-2]:
+        raise ValueError(
+            f"matmul: x1 has rows of {rows.shape[-1]} elements, x2 has columns of {columns.shape[-2]} "
+            f"(x1: {a_shape}, x2: {b_shape})"
+        )
+    try:
+        np.broadcast_shapes(rows.shape[:-2], columns.shape[:-2])
+    except ValueError:
+        raise ValueError(f"matmul: the leading axes of {a_shape} and {b_shape} do not broadcast together") from None
+
+
+def _product(a: FloatArray, b: FloatArray) -> FloatArray:
+    """The product of (..., n, k) and (..., k, m); one large product where `b` is a single matrix."""
+    if b.ndim == 2 and a.ndim > 2:
+        return np.matmul(_as_matrix(a), b).reshape(*a.shape[:-1], b.shape[-1])
+    return np.matmul(a, b)
+
+
+def _as_matrix(x: FloatArray) -> FloatArray:
+    """All rows below one another."""
+    return x.reshape(math.prod(x.shape[:-1]), x.shape[-1])
+
+
+def _gradient_of_right(rows: FloatArray, dy: FloatArray, b_shape: tuple[int, ...]) -> FloatArray:
+    if len(b_shape) <= 2 and rows.ndim == dy.ndim:
+        # One matrix for the whole batch: its rows and those of dy run on.
+        return np.matmul(_as_matrix(rows).T, _as_matrix(dy)).reshape(b_shape)
+    full = np.matmul(np.swapaxes(rows, -1, -2), dy)
+    return unbroadcast(full, b_shape if len(b_shape) > 1 else (*b_shape, 1)).reshape(b_shape)
