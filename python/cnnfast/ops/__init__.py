@@ -26,8 +26,8 @@ from cnnfast.ops.conv import (
 )
 from cnnfast.ops.conv_transpose import conv1d_transpose, conv2d_transpose, conv3d_transpose
 from cnnfast.ops.indexing import index, one_hot, split, take, where
-from cnnfast.ops.linear import matmul
 from cnnfast.ops.math import add, clip, divide, maximum, minimum, multiply, power, subtract
+from cnnfast.ops.products import matmul
 from cnnfast.ops.reductions import max, mean, min, prod, std, sum, var
 from cnnfast.ops.shaping import (
     broadcast_to,

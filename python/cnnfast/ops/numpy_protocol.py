@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from cnnfast.autograd import Value
-from cnnfast.ops import indexing, linear, math, reductions, shaping, unary
+from cnnfast.ops import indexing, math, products, reductions, shaping, unary
 
 
 class _Route(NamedTuple):
@@ -32,7 +32,7 @@ _UFUNCS: dict[np.ufunc, Callable[..., Any]] = {
     np.power: math.power,
     np.maximum: math.maximum,
     np.minimum: math.minimum,
-    np.matmul: linear.matmul,
+    np.matmul: products.matmul,
     np.negative: unary.negative,
     np.exp: unary.exp,
     np.expm1: unary.expm1,

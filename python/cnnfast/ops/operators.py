@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cnnfast.autograd import Value, to_float32
-from cnnfast.ops import indexing, linear, math, reductions, shaping, unary
+from cnnfast.ops import indexing, math, products, reductions, shaping, unary
 
 _Method = Callable[..., Any]
 
@@ -67,7 +67,7 @@ def _install() -> None:
         "mul": math.multiply,
         "truediv": math.divide,
         "pow": math.power,
-        "matmul": linear.matmul,
+        "matmul": products.matmul,
     }
     methods: dict[str, Any] = {}
     for name, function in binary.items():
