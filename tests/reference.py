@@ -61,6 +61,8 @@ ACTIVATIONS = {
     "gelu": lambda x: x * normal_distribution(x),
     "silu": lambda x: x * sigmoid(x),
 }
+
+
 def correlate(x, w, strides, pads, dilation, groups=1, flip=False):
     """Cross-correlation of x (N, spatial..., C) with w (spatial..., C / groups, K), tap by tap.
 
@@ -93,3 +95,27 @@ def same_pads(sizes, window, strides, dilation):
         total = max((-(-size // s) - 1) * s + (k - 1) * d + 1 - size, 0)
         pads.append((total // 2, total - total // 2))
     return pads
+
+
+def numerical_gradient_of_all(f, x, dy, step=1e-6):
+    """The gradient of sum(f(x) * dy) by central differences, one element of x after the other."""
+    gradient = np.zeros_like(x)
+    for index in np.ndindex(x.shape):
+        ahead, behind = x.copy(), x.copy()
+        ahead[index] += step
+        behind[index] -= step
+        gradient[index] = np.sum((f(ahead) - f(behind)) * dy) / (2 * step)
+    return gradient
+
+
+def log_softmax(x, axis):
+    shifted = x - np.max(x, axis, keepdims=True)
+    return shifted - np.log(np.sum(np.exp(shifted), axis, keepdims=True))
+
+
+def softmax(x, axis):
+    return np.exp(log_softmax(x, axis))
+
+
+def cross_entropy(labels, logits):
+    return -np.sum(labels * log_softmax(logits, -1), -1)

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+
 import reference
 from cnnfast import _core, ops
 from cnnfast.autograd import GradientTape, Tensor

@@ -7,7 +7,8 @@ kernel needs an entry here, and the calls are counted to see that the entry reac
 import numpy as np
 import pytest
 
-from cnnfast import _core
+import reference
+from cnnfast import _core, ops
 from reference import assert_close, correlate, same_pads
 
 
@@ -45,6 +46,59 @@ def depthwise(rng):
     np.testing.assert_allclose(np.vdot(dw, w), np.vdot(dy, y), rtol=1e-4)
 
 
+def add(rng):
+    a, b = uniform(rng, 3, 35), uniform(rng, 3, 35)
+    np.testing.assert_array_equal(_core.add(a, b), a + b)
+
+
+def multiply(rng):
+    a, b = uniform(rng, 3, 35), uniform(rng, 3, 35)
+    np.testing.assert_array_equal(_core.multiply(a, b), a * b)
+
+
+def softmax_forward(rng):
+    x = uniform(rng, 4, 35)
+    assert_close(ops.softmax(x), reference.softmax(x.astype(np.float64), -1))
+
+
+def softmax_backward(rng):
+    y, dy = ops.softmax(uniform(rng, 4, 35)), uniform(rng, 4, 35)
+    assert_close(_core.softmax_backward(y, dy), y * (dy - np.sum(y * dy, -1, keepdims=True)))
+
+
+def log_softmax_forward(rng):
+    x = uniform(rng, 4, 35)
+    assert_close(ops.log_softmax(x), reference.log_softmax(x.astype(np.float64), -1))
+
+
+def log_softmax_backward(rng):
+    y, dy = ops.log_softmax(uniform(rng, 4, 35)), uniform(rng, 4, 35)
+    assert_close(_core.log_softmax_backward(y, dy), dy - np.exp(y) * np.sum(dy, -1, keepdims=True), terms=35)
+
+
+def cross_entropy_forward(rng):
+    logits, labels = uniform(rng, 4, 35), uniform(rng, 4, 35)
+    expected = reference.cross_entropy(labels.astype(np.float64), logits.astype(np.float64))
+    assert_close(ops.softmax_cross_entropy(labels, logits), expected, terms=35)
+
+
+def cross_entropy_backward(rng):
+    p, labels, dy = ops.softmax(uniform(rng, 4, 35)), uniform(rng, 4, 35), uniform(rng, 4)
+    expected = (labels.sum(-1, keepdims=True) * p - labels) * dy[:, None]
+    assert_close(_core.cross_entropy_backward(labels, p, dy), expected, terms=35)
+
+
+def sparse_cross_entropy_forward(rng):
+    logits, classes = uniform(rng, 4, 35), np.array([0, 34, 16, 7])
+    expected = reference.cross_entropy(np.eye(35)[classes], logits.astype(np.float64))
+    assert_close(ops.softmax_cross_entropy(classes, logits), expected)
+
+
+def sparse_cross_entropy_backward(rng):
+    p, classes, dy = ops.softmax(uniform(rng, 4, 35)), np.array([0, 34, 16, 7]), uniform(rng, 4)
+    assert_close(_core.cross_entropy_backward(classes, p, dy), (p - np.eye(35)[classes]) * dy[:, None])
+
+
 def peak_chains(rng):
     assert 0.01 < _core.measure_peak(0.01) < 1e6
 
@@ -59,6 +113,16 @@ CASES = {
     "depthwise_weights_tile": depthwise,
     "activation_forward": activation_forward,
     "activation_backward": activation_backward,
+    "add": add,
+    "multiply": multiply,
+    "softmax_forward": softmax_forward,
+    "softmax_backward": softmax_backward,
+    "log_softmax_forward": log_softmax_forward,
+    "log_softmax_backward": log_softmax_backward,
+    "cross_entropy_forward": cross_entropy_forward,
+    "cross_entropy_backward": cross_entropy_backward,
+    "sparse_cross_entropy_forward": sparse_cross_entropy_forward,
+    "sparse_cross_entropy_backward": sparse_cross_entropy_backward,
     "peak_chains": peak_chains,
 }
 

@@ -15,4 +15,5 @@ PYBIND11_MODULE(_core, module, pybind11::mod_gil_not_used()) {
   cnnfast::bind_norm(module);
   cnnfast::bind_elementwise(module);
   cnnfast::bind_conv(module);
+  cnnfast::bind_softmax(module);
 }

@@ -44,6 +44,7 @@ from cnnfast.ops.shaping import (
     swapaxes,
     transpose,
 )
+from cnnfast.ops.softmax import log_softmax, logits_of, softmax, softmax_cross_entropy
 from cnnfast.ops.unary import (
     abs,
     cos,
@@ -92,6 +93,8 @@ __all__ = [
     "linear",
     "log",
     "log1p",
+    "log_softmax",
+    "logits_of",
     "matmul",
     "max",
     "maximum",
@@ -115,6 +118,8 @@ __all__ = [
     "sign",
     "silu",
     "sin",
+    "softmax",
+    "softmax_cross_entropy",
     "softplus",
     "split",
     "sqrt",

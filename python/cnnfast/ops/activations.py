@@ -12,6 +12,7 @@ from typing import Any
 
 from cnnfast import _core
 from cnnfast.autograd import ArrayLike, FloatArray, record, to_float32
+from cnnfast.ops.softmax import log_softmax, softmax
 
 __all__ = [
     "activation",
@@ -190,6 +191,8 @@ _ACTIVATIONS: dict[str, Callable[..., Any]] = {
     "gelu": gelu,
     "silu": silu,
     "swish": silu,
+    "softmax": softmax,
+    "log_softmax": log_softmax,
 }
 
 
@@ -198,8 +201,8 @@ def activation(x: ArrayLike, name: str | None, **params: Any) -> Any:
 
     Args:
         x: an array.
-        name: "linear", "relu", "leaky_relu", "sigmoid", "tanh", "elu", "selu", "softplus", "gelu", "silu" or
-            "swish"; None is "linear".
+        name: "linear", "relu", "leaky_relu", "sigmoid", "tanh", "elu", "selu", "softplus", "gelu", "silu" (or
+            "swish"), "softmax" or "log_softmax"; None is "linear".
         **params: the named function's own arguments, such as `negative_slope`.
 
     Raises:

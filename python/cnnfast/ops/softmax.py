@@ -1,0 +1,164 @@
+"""Softmax, its logarithm, and the cross-entropy between labels and logits.
+
+The largest logit is subtracted before anything is exponentiated, so no finite logits overflow. A row that holds NaN or
++inf, or nothing but -inf, has no softmax and becomes NaN.
+"""
+
+from __future__ import annotations
+
+import operator
+import weakref
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from cnnfast import _core
+from cnnfast.autograd import ArrayLike, FloatArray, Tensor, is_recorded, record, to_float32
+
+__all__ = ["log_softmax", "logits_of", "softmax", "softmax_cross_entropy"]
+
+# The logits of each live tensor that `softmax` returned, by the tensor's key.
+_logits: dict[int, ArrayLike] = {}
+
+
+def _axis_last(op: str, array: FloatArray, axis: int) -> FloatArray:
+    """The array with `axis` moved to the end, contiguous."""
+    if not -array.ndim <= operator.index(axis) < array.ndim:
+        raise ValueError(f"{op}: axis {axis} is out of range for x of shape {array.shape}")
+    return to_float32(np.moveaxis(array, axis, -1))
+
+
+def _axis_back(array: FloatArray, axis: int) -> FloatArray:
+    return np.ascontiguousarray(np.moveaxis(array, -1, axis))
+
+
+def softmax(x: ArrayLike, axis: int = -1) -> Any:
+    """`exp(x) / sum(exp(x))` along an axis: positive numbers that add up to 1.
+
+    Args:
+        x: logits, an array of at least one axis.
+        axis: the axis along which the results add up to 1.
+
+    Returns:
+        An array of x's shape.
+
+    Raises:
+        ValueError: there is no such axis, or it has no elements.
+
+    Example:
+        >>> softmax([[0, 0, 0, 0], [0, 1, 2, 3]]).round(3)
+        array([[0.25 , 0.25 , 0.25 , 0.25 ],
+               [0.032, 0.087, 0.237, 0.644]], dtype=float32)
+    """
+    rows = _core.softmax_forward(_axis_last("softmax", to_float32(x, "softmax"), axis))
+
+    def vjp(dy: FloatArray, needs: Sequence[bool]) -> Sequence[FloatArray | None]:
+        return (_axis_back(_core.softmax_backward(rows, _axis_last("softmax", dy, axis)), axis),)
+
+    y = record("softmax", _axis_back(rows, axis), (x,), vjp)
+    if isinstance(y, Tensor) and axis in (-1, y.ndim - 1):
+        _logits[y._key] = x
+        weakref.finalize(y, _logits.pop, y._key, None).atexit = False
+    return y
+
+
+def logits_of(probabilities: Any) -> ArrayLike | None:
+    """The logits that `softmax` along the last axis made `probabilities` of, or None where that is not known.
+
+    It lets a loss that is given probabilities compute the cross-entropy from the logits, which neither overflows nor
+    needs clipping. Known only for the very tensors that `softmax` returned, so while a tape records or where the logits
+    were a tensor; the logits are kept as long as the probabilities are.
+
+    Example:
+        >>> logits = Tensor([1.0, 2.0])
+        >>> logits_of(softmax(logits)) is logits
+        True
+        >>> logits_of(np.array([0.5, 0.5])) is None
+        True
+    """
+    return _logits.get(probabilities._key) if isinstance(probabilities, Tensor) else None
+
+
+def log_softmax(x: ArrayLike, axis: int = -1) -> Any:
+    """`log(softmax(x))` along an axis, also where the softmax itself would be rounded to zero.
+
+    Args:
+        x: logits, an array of at least one axis.
+        axis: the axis along which the exponentials of the results add up to 1.
+
+    Returns:
+        An array of x's shape.
+
+    Raises:
+        ValueError: there is no such axis, or it has no elements.
+
+    Example:
+        >>> log_softmax([0, 1000])
+        array([-1000.,     0.], dtype=float32)
+    """
+    rows = _core.log_softmax_forward(_axis_last("log_softmax", to_float32(x, "log_softmax"), axis))
+
+    def vjp(dy: FloatArray, needs: Sequence[bool]) -> Sequence[FloatArray | None]:
+        return (_axis_back(_core.log_softmax_backward(rows, _axis_last("log_softmax", dy, axis)), axis),)
+
+    return record("log_softmax", _axis_back(rows, axis), (x,), vjp)
+
+
+def softmax_cross_entropy(labels: ArrayLike, logits: ArrayLike) -> Any:
+    """The cross-entropy between labels and `softmax(logits)`, computed in one stable step.
+
+    Each row's loss is `-sum(labels * log_softmax(logits))`; a label of 0 counts for nothing even where the logit is
+    -inf. Its gradient to the logits is `sum(labels) * softmax(logits) - labels`.
+
+    Args:
+        labels: either one number for every logit, (..., K), usually with a sum of 1 in each row; or integers of shape
+            (...), each the index of the one class whose label is 1.
+        logits: unnormalised scores, (..., K).
+
+    Returns:
+        The loss of each row, (...).
+
+    Raises:
+        ValueError: the shapes do not fit, an integer label is outside [0, K), or a tape follows the labels, to which
+            no gradient is computed (`stop_gradient(labels)` says that none is wanted).
+        TypeError: labels of shape (...) are not integers.
+
+    Example:
+        >>> softmax_cross_entropy([0, 2], [[5.0, 0.0, 0.0], [0.0, 0.0, 0.0]]).round(3)
+        array([0.013, 1.099], dtype=float32)
+        >>> softmax_cross_entropy([[0.5, 0.5, 0.0]], [[5.0, 5.0, 0.0]]).round(3)
+        array([0.697], dtype=float32)
+    """
+    array = to_float32(logits, "softmax_cross_entropy", "logits")
+    if is_recorded(labels):
+        raise ValueError(
+            "softmax_cross_entropy: labels are followed by a GradientTape, but no gradient is computed for them; "
+            "pass stop_gradient(labels)"
+        )
+    targets = _label_array(labels, array.shape)
+    losses, probabilities = _core.cross_entropy_forward(targets, array)
+
+    def vjp(dy: FloatArray, needs: Sequence[bool]) -> Sequence[FloatArray | None]:
+        return (_core.cross_entropy_backward(targets, probabilities, to_float32(dy)),)
+
+    return record("softmax_cross_entropy", losses, (logits,), vjp)
+
+
+def _label_array(labels: ArrayLike, shape: tuple[int, ...]) -> FloatArray | npt.NDArray[np.int64]:
+    """The labels as float32 where there is one for every logit, as int64 where there is one for every row."""
+    array = np.asarray(labels)
+    if array.shape == shape:
+        return to_float32(array, "softmax_cross_entropy", "labels")
+    if array.shape != shape[:-1]:
+        raise ValueError(
+            f"softmax_cross_entropy: labels expect shape {shape} (one for every logit) or {shape[:-1]} (integers, one "
+            f"for every row of logits), got {array.shape}"
+        )
+    if array.dtype.kind not in "iub":
+        raise TypeError(
+            f"softmax_cross_entropy: labels of shape {shape[:-1]} must be integers, got dtype {array.dtype} "
+            f"(logits: {shape})"
+        )
+    return np.require(array, np.int64, ["C_CONTIGUOUS", "ALIGNED"])
