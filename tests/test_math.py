@@ -229,6 +229,11 @@ def test_matmul_follows_numpy(draw):
         ((1, 2, 3), (4, 5, 3, 1)),
         ((0, 2, 3), (3, 4)),
         ((4, 0, 3), (3, 2)),
+        # Large enough for the engine.
+        ((60, 40), (40, 30)),
+        ((4, 15, 40), (40, 17)),
+        ((40,), (40, 900)),
+        ((900, 40), (40,)),
     ]
     for first, second in shapes:
         check(ops.matmul, np.matmul, [draw.standard_normal(first), draw.standard_normal(second)], 8)
@@ -255,12 +260,28 @@ def test_operands_that_do_not_need_a_gradient(draw):
     assert gradcheck(lambda t: ops.stack([y, t]), [x])
 
 
-def test_large_arrays_agree_with_small_ones(draw):
-    # Above a size the engine computes sums and products of equal shapes.
+def test_large_arrays_take_the_engine(draw, threads):
     x, y = draw.standard_normal((2, 300, 70)).astype(np.float32)
     np.testing.assert_array_equal(ops.add(x, y), x + y)
     np.testing.assert_array_equal(ops.multiply(x, y), x * y)
-    np.testing.assert_array_equal(gradients_of(ops.multiply, x, y), [y, x])
+    assert gradients_of(ops.multiply, x, y) == [y.tolist(), x.tolist()]
+    for axis in (0, -1):
+        np.testing.assert_array_equal(ops.concatenate([x, y, x], axis), np.concatenate([x, y, x], axis))
+        found = gradients_of(lambda a, b, axis=axis: ops.concatenate([a, b], axis) * np.concatenate([y, x], axis), x, y)
+        assert found == [y.tolist(), x.tolist()]
+
+
+def test_products_have_the_same_bits_for_all_threads(draw, same_bits_for_all_threads):
+    a, b = draw.standard_normal((200, 150)), draw.standard_normal((150, 90))
+
+    def compute():
+        tensors = [Tensor(a), Tensor(b)]
+        with GradientTape() as tape:
+            tape.watch(tensors)
+            y = ops.matmul(*tensors)
+        return [y, *tape.gradient(y, tensors)]
+
+    same_bits_for_all_threads(compute)
 
 
 @pytest.mark.parametrize(

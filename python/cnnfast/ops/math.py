@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -10,11 +10,8 @@ import numpy as np
 from cnnfast import _core
 from cnnfast.autograd import ArrayLike, FloatArray, Value, is_recorded, record, to_float32
 
-# Below this many elements NumPy's own loop is quicker than waking threads.
-_ENGINE_SIZE = 8192
-
-_engine_add: Callable[..., FloatArray] | None = getattr(_core, "add", None)
-_engine_multiply: Callable[..., FloatArray] | None = getattr(_core, "multiply", None)
+# Below this many elements NumPy's own loop is quicker than the engine's call.
+ENGINE_SIZE = 8192
 
 
 def quiet() -> np.errstate:
@@ -58,19 +55,15 @@ def broadcast_operands(op: str, x1: ArrayLike, x2: ArrayLike) -> tuple[FloatArra
 
 
 def _engine_takes(a: FloatArray, b: FloatArray) -> bool:
-    return a.shape == b.shape and a.size >= _ENGINE_SIZE
+    return a.shape == b.shape and a.size >= ENGINE_SIZE
 
 
 def _sum_of(a: FloatArray, b: FloatArray) -> FloatArray:
-    if _engine_add is not None and _engine_takes(a, b):
-        return _engine_add(a, b)
-    return np.add(a, b)
+    return _core.add(a, b) if _engine_takes(a, b) else np.add(a, b)
 
 
 def _product_of(a: FloatArray, b: FloatArray) -> FloatArray:
-    if _engine_multiply is not None and _engine_takes(a, b):
-        return _engine_multiply(to_float32(a), to_float32(b))
-    return np.multiply(a, b)
+    return _core.multiply(to_float32(a), to_float32(b)) if _engine_takes(a, b) else np.multiply(a, b)
 
 
 def add(x1: ArrayLike, x2: ArrayLike) -> Any:

@@ -8,8 +8,12 @@ from typing import Any
 
 import numpy as np
 
+from cnnfast import _core
 from cnnfast.autograd import ArrayLike, FloatArray, is_recorded, record, to_float32
 from cnnfast.ops.math import quiet, unbroadcast
+
+# Below this NumPy's own product is quicker than the engine's call.
+_ENGINE_MULTIPLY_ADDS = 1 << 15
 
 
 def matmul(x1: ArrayLike, x2: ArrayLike) -> Any:
@@ -38,8 +42,7 @@ def matmul(x1: ArrayLike, x2: ArrayLike) -> Any:
     rows = a if a.ndim > 1 else a[np.newaxis, :]
     columns = b if b.ndim > 1 else b[:, np.newaxis]
     _check(rows, columns, a_shape, b_shape)
-    with quiet():
-        y = _product(rows, columns)
+    y = _batch_times_matrix(rows, columns) if columns.ndim == 2 else _batch_times_batch(rows, columns)
     full_shape = y.shape
     if b.ndim == 1:
         y = y[..., 0]
@@ -49,14 +52,12 @@ def matmul(x1: ArrayLike, x2: ArrayLike) -> Any:
     kept_columns = columns if is_recorded(x1) else None
 
     def vjp(dy: FloatArray, needs: Sequence[bool]) -> Sequence[FloatArray | None]:
-        dy = dy.reshape(full_shape)
+        dy = to_float32(dy).reshape(full_shape)
         da = db = None
-        with quiet():
-            if needs[0] and kept_columns is not None:
-                rows_shape = (1, *a_shape) if len(a_shape) == 1 else a_shape
-                da = unbroadcast(_product(dy, np.swapaxes(kept_columns, -1, -2)), rows_shape).reshape(a_shape)
-            if needs[1] and kept_rows is not None:
-                db = _gradient_of_right(kept_rows, dy, b_shape)
+        if needs[0] and kept_columns is not None:
+            da = _gradient_of_left(dy, kept_columns, a_shape)
+        if needs[1] and kept_rows is not None:
+            db = _gradient_of_right(kept_rows, dy, b_shape)
         return da, db
 
     return record("matmul", y, (x1, x2), vjp)
@@ -74,11 +75,41 @@ def _check(rows: FloatArray, columns: FloatArray, a_shape: tuple[int, ...], b_sh
         raise ValueError(f"matmul: the leading axes of {a_shape} and {b_shape} do not broadcast together") from None
 
 
-def _product(a: FloatArray, b: FloatArray) -> FloatArray:
-    """The product of (..., n, k) and (..., k, m); one large product where `b` is a single matrix."""
-    if b.ndim == 2 and a.ndim > 2:
-        return np.matmul(_as_matrix(a), b).reshape(*a.shape[:-1], b.shape[-1])
-    return np.matmul(a, b)
+def _batch_times_batch(a: FloatArray, b: FloatArray) -> FloatArray:
+    with quiet():
+        return np.matmul(a, b)
+
+
+def _batch_times_matrix(a: FloatArray, b: FloatArray) -> FloatArray:
+    """(..., n, k) times (k, m): one product, of all rows below one another."""
+    matrix = _as_matrix(a)
+    shape = _engine_shape(matrix.shape, b.shape)
+    if shape is None:
+        return _batch_times_batch(matrix, b).reshape(*a.shape[:-1], b.shape[-1])
+    y = _core.conv_forward(shape, to_float32(matrix).reshape(shape.x_shape), to_float32(b).reshape(shape.kernel_shape))
+    return y.reshape(*a.shape[:-1], b.shape[-1])
+
+
+def _gradient_of_left(dy: FloatArray, columns: FloatArray, a_shape: tuple[int, ...]) -> FloatArray:
+    if columns.ndim == 2:
+        matrix = _as_matrix(dy)
+        shape = _engine_shape((matrix.shape[0], columns.shape[0]), columns.shape)
+        if shape is not None:
+            taps = to_float32(columns).reshape(shape.kernel_shape)
+            return _core.conv_backward_data(shape, matrix.reshape(shape.y_shape), taps).reshape(a_shape)
+    full = _batch_times_batch(dy, np.swapaxes(columns, -1, -2))
+    return unbroadcast(full, a_shape if len(a_shape) > 1 else (1, *a_shape)).reshape(a_shape)
+
+
+def _gradient_of_right(rows: FloatArray, dy: FloatArray, b_shape: tuple[int, ...]) -> FloatArray:
+    if len(b_shape) > 2:
+        return unbroadcast(_batch_times_batch(np.swapaxes(rows, -1, -2), dy), b_shape)
+    matrix, gradient = _as_matrix(rows), _as_matrix(dy)
+    shape = _engine_shape(matrix.shape, (matrix.shape[1], gradient.shape[1]))
+    if shape is None:
+        return _batch_times_batch(matrix.T, gradient).reshape(b_shape)
+    points = to_float32(matrix).reshape(shape.x_shape)
+    return _core.conv_backward_weights(shape, points, gradient.reshape(shape.y_shape)).reshape(b_shape)
 
 
 def _as_matrix(x: FloatArray) -> FloatArray:
@@ -86,9 +117,9 @@ def _as_matrix(x: FloatArray) -> FloatArray:
     return x.reshape(math.prod(x.shape[:-1]), x.shape[-1])
 
 
-def _gradient_of_right(rows: FloatArray, dy: FloatArray, b_shape: tuple[int, ...]) -> FloatArray:
-    if len(b_shape) <= 2 and rows.ndim == dy.ndim:
-        # One matrix for the whole batch: its rows and those of dy run on.
-        return np.matmul(_as_matrix(rows).T, _as_matrix(dy)).reshape(b_shape)
-    full = np.matmul(np.swapaxes(rows, -1, -2), dy)
-    return unbroadcast(full, b_shape if len(b_shape) > 1 else (*b_shape, 1)).reshape(b_shape)
+def _engine_shape(a_shape: tuple[int, ...], b_shape: tuple[int, ...]) -> _core.ConvShape | None:
+    """The product of two matrices as a pointwise convolution, which is what the engine calls it; None if too small."""
+    (n, k), m = a_shape, b_shape[1]
+    if n * k * m < _ENGINE_MULTIPLY_ADDS:
+        return None
+    return _core.ConvShape("matmul", 1, (n, 1, k), (1, k, m), 1, "valid", 1, 1, False)

@@ -12,8 +12,9 @@ from typing import Any
 
 import numpy as np
 
+from cnnfast import _core
 from cnnfast.autograd import ArrayLike, FloatArray, Tensor, record, to_float32
-from cnnfast.ops.math import unbroadcast
+from cnnfast.ops.math import ENGINE_SIZE, unbroadcast
 from cnnfast.ops.reductions import Axes, normalize_axes
 from cnnfast.tensor import wrap
 
@@ -253,13 +254,16 @@ def concatenate(xs: Sequence[ArrayLike], axis: int = 0) -> Any:
                 f"concatenate: xs[{i}] of shape {array.shape} does not fit xs[0] of shape {arrays[0].shape} "
                 f"along axis {axis}"
             )
-    ends = np.cumsum([array.shape[a] for array in arrays])[:-1].tolist()
+    lengths = [array.shape[a] for array in arrays]
+    ends = np.cumsum(lengths)[:-1].tolist()
+    large = sum(array.size for array in arrays) >= ENGINE_SIZE
+    y = _core.concatenate(arrays, a) if large else np.concatenate(arrays, axis=a)
 
     def vjp(dy: FloatArray, needs: Sequence[bool]) -> Sequence[FloatArray | None]:
-        parts = np.split(dy, ends, axis=a)
+        parts = _core.split(to_float32(dy), lengths, a) if large else np.split(dy, ends, axis=a)
         return [part if need else None for part, need in zip(parts, needs, strict=True)]
 
-    return record("concatenate", np.concatenate(arrays, axis=a), items, vjp)
+    return record("concatenate", y, items, vjp)
 
 
 def stack(x: Sequence[ArrayLike], axis: int = 0) -> Any:
