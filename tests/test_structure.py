@@ -182,3 +182,14 @@ def test_import_leaves_optional_modules_alone(module):
         f"import sys, numpy; print({module!r} in sys.modules); import cnnfast; print({module!r} in sys.modules)"
     ).split()
     assert after == before
+
+
+def test_the_stub_lists_what_the_extension_offers():
+    from cnnfast import _core
+
+    stub = ast.parse((PACKAGE / "_core.pyi").read_text())
+    listed = {node.name for node in stub.body if isinstance(node, (ast.FunctionDef, ast.ClassDef))}
+    listed |= {node.target.id for node in stub.body if isinstance(node, ast.AnnAssign)}
+    offered = {name for name in vars(_core) if not name.startswith("_")} | {"__version__"}
+    assert listed - offered == set()
+    assert offered - listed == set()
