@@ -6,7 +6,11 @@ pool, to which a block returns when its array dies.
 
 from __future__ import annotations
 
+import operator
+
 from cnnfast import _core
+
+_MOST_BYTES = 2**63 - 1
 
 __all__ = ["set_limit", "stats", "trim"]
 
@@ -44,13 +48,17 @@ def set_limit(limit_bytes: int) -> None:
 
     Raises:
         TypeError: `limit_bytes` is not an integer.
-        ValueError: `limit_bytes` is negative.
+        ValueError: `limit_bytes` is negative or larger than memory can be.
 
     Example:
         >>> set_limit(1 << 30)
         >>> stats()["limit_bytes"]
         1073741824
     """
-    if limit_bytes < 0:
-        raise ValueError(f"set_limit: limit_bytes must not be negative, got {limit_bytes}")
-    _core.set_memory_limit(limit_bytes)
+    try:
+        number = operator.index(limit_bytes)
+    except TypeError:
+        raise TypeError(f"set_limit: limit_bytes must be an integer, got {type(limit_bytes).__name__}") from None
+    if not 0 <= number <= _MOST_BYTES:
+        raise ValueError(f"set_limit: limit_bytes must be between 0 and {_MOST_BYTES}, got {number}")
+    _core.set_memory_limit(number)
