@@ -6,6 +6,10 @@
 #include <new>
 #include <vector>
 
+#if defined(__unix__) || defined(__APPLE__)
+#include <pthread.h>
+#define CNNFAST_HAVE_FORK 1
+#endif
 #if defined(__linux__)
 #include <sys/mman.h>
 #endif
@@ -14,8 +18,8 @@ namespace cnnfast {
 namespace {
 
 constexpr size_t kAlignment = 64;
-constexpr size_t kHeader = 64;                   // in front of every block: its size, at the block's own alignment
-constexpr size_t kSmallest = 32 << 10;           // below this the system's allocator is as quick
+constexpr size_t kHeader = 64;          // in front of every block: its size, at the block's own alignment
+constexpr size_t kSmallest = 32 << 10;  // below this the system's allocator is as quick
 constexpr size_t kHugePage = size_t{2} << 20;
 #if defined(__SANITIZE_ADDRESS__)
 constexpr int64_t kDefaultLimit = 0;  // every block goes back at once, so that a use after its release is found
@@ -130,15 +134,29 @@ class Pool {
     return stats_;
   }
 
+  void lock() { mutex_.lock(); }
+  void unlock() { mutex_.unlock(); }
+
  private:
   std::mutex mutex_;
   std::map<size_t, std::vector<void*>> free_;
   MemoryStats stats_{0, 0, kDefaultLimit, 0, 0};
 };
 
+Pool& pool();
+
+Pool* make_pool() {
+  Pool* created = new Pool;
+#if defined(CNNFAST_HAVE_FORK)
+  // The thread that forks holds the lock meanwhile: had another one held it, nobody would unlock it in the child.
+  pthread_atfork([] { pool().lock(); }, [] { pool().unlock(); }, [] { pool().unlock(); });
+#endif
+  return created;
+}
+
 // Never destroyed: arrays may be released after static destructors have run.
 Pool& pool() {
-  static Pool* instance = new Pool;
+  static Pool* instance = make_pool();
   return *instance;
 }
 
