@@ -108,8 +108,9 @@ def test_depthwise_multiplier_orders_channels_as_keras(isa, rng, multiplier):
         [correlate(x[..., c : c + 1], w[:, :, c : c + 1], (1, 1), [(0, 0)] * 2, (1, 1)) for c in range(4)], -1
     )
     assert_close(ops.depthwise_conv2d(x, w, b), expected + b, 6)
+    row = x[:, 0]
     assert_close(
-        ops.depthwise_conv1d(x[:, 0], w[0], b, padding=1),
+        ops.depthwise_conv1d(row, w[0], b, padding=1),
         np.concatenate(
             [correlate(x[:, 0, :, c : c + 1], w[0, :, c : c + 1], (1,), [(1, 1)], (1,)) for c in range(4)], -1
         )
