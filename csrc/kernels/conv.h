@@ -36,7 +36,8 @@ struct ConvWeightsTile {
   const float* x;  // the run's first element at the first pixel
   int64_t x_pixel;
   int64_t x_row;
-  const float* dy;  // packed panel: pixels of `vectors * lanes` values, rows one after the other
+  const float* dy;  // `vectors * lanes` values of each pixel, rows one after the other
+  int64_t dy_pixel;
   int rows;
   int cols;
   float* dw;  // [run_length][vectors * lanes]

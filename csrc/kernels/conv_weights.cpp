@@ -23,7 +23,7 @@ void block(const ConvWeightsTile& t, const float* x, float* dw) {
         CNNFAST_UNROLL for (int v = 0; v < Vectors; ++v) acc[e][v] = fma(value, gradient[v], acc[e][v]);
       }
       from += t.x_pixel;
-      dy += Vectors * kLanes;
+      dy += t.dy_pixel;
     }
   }
   CNNFAST_UNROLL for (int e = 0; e < Elements; ++e) {

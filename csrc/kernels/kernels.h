@@ -9,6 +9,7 @@
 #include "kernels/activation.h"
 #include "kernels/conv.h"
 #include "kernels/reduce.h"
+#include "kernels/winograd.h"
 
 namespace cnnfast {
 

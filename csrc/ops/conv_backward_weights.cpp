@@ -82,6 +82,7 @@ class WeightsGradient {
     tile.dy = dy_panel;
     tile.run_length = static_cast<int>(layout_.run_length());
     tile.vectors = panels_.vectors(panel);
+    tile.dy_pixel = panels_.padded(panel);
     for (int64_t i = grid_.size() * chunk / chunks_; i < grid_.size() * (chunk + 1) / chunks_; ++i) {
       const OutputBlock block = grid_[i];
       const WindowView view = layout_.view(block, x_, group * source_.channels, scratch);

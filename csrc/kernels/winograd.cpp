@@ -1,0 +1,189 @@
+// Winograd transforms of tiles and of weights, in one and two dimensions.
+#include "kernels/winograd.h"
+
+#include "simd/winograd_axes.h"
+
+namespace cnnfast::CNNFAST_ISA {
+namespace {
+
+// Which of the two transforms of data: of the input, or of the outputs' gradient.
+struct InputData {
+  template <typename Axis>
+  static constexpr int kSize = Axis::kPoints;
+  template <typename Axis>
+  CNNFAST_INLINE void transform(const Vec* d, Vec* v) {
+    Axis::data(d, v);
+  }
+};
+struct OutputGradient {
+  template <typename Axis>
+  static constexpr int kSize = Axis::kOutputs;
+  template <typename Axis>
+  CNNFAST_INLINE void transform(const Vec* d, Vec* v) {
+    Axis::output_gradient(d, v);
+  }
+};
+
+template <typename Data, typename V, typename H>
+void scatter(const WinogradScatter& s) {
+  constexpr int kRows = Data::template kSize<V>, kCols = Data::template kSize<H>;
+  const float* pixel[kRows][kCols];
+  for (int i = 0; i < kRows; ++i) {
+    for (int j = 0; j < kCols; ++j) {
+      const int64_t row = s.row + i, col = s.col + j;
+      const bool inside = row >= 0 && row < s.rows && col >= 0 && col < s.cols;
+      pixel[i][j] = inside ? s.image + row * s.row_stride + col * s.pixel_stride : s.zeros;
+    }
+  }
+  int column = 0;
+  float* panel = s.to;
+  for_each_vector(s.channels, [&](int64_t c, int lanes) {
+    if (column == s.panel) {
+      column = 0;
+      panel += s.panel_stride;
+    }
+    Vec half[V::kPoints][kCols];
+    CNNFAST_UNROLL for (int j = 0; j < kCols; ++j) {
+      Vec from[kRows], to[V::kPoints];
+      CNNFAST_UNROLL for (int i = 0; i < kRows; ++i) from[i] = load_lanes(pixel[i][j] + c, lanes);
+      Data::template transform<V>(from, to);
+      CNNFAST_UNROLL for (int i = 0; i < V::kPoints; ++i) half[i][j] = to[i];
+    }
+    CNNFAST_UNROLL for (int i = 0; i < V::kPoints; ++i) {
+      Vec to[H::kPoints];
+      Data::template transform<H>(half[i], to);
+      CNNFAST_UNROLL for (int j = 0; j < H::kPoints; ++j) store(panel + (i * H::kPoints + j) * s.point + column, to[j]);
+    }
+    column += kLanes;
+  });
+}
+
+CNNFAST_INLINE Vec activate(Activation kind, float alpha, Vec value) {
+  if (kind == Activation::linear) return value;
+  const Vec negative = kind == Activation::relu ? zero() : broadcast(alpha) * value;
+  return select(value <= 0, negative, value);
+}
+
+template <typename V, typename H>
+void gather(const WinogradGather& g) {
+  const int64_t rows = g.rows - g.row, cols = g.cols - g.col;  // of the tile inside the image
+  for_each_vector(g.channels, [&](int64_t k, int lanes) {
+    const Vec bias = g.bias != nullptr ? load_lanes(g.bias + k, lanes) : zero();
+    Vec half[V::kOutputs][H::kPoints];
+    CNNFAST_UNROLL for (int j = 0; j < H::kPoints; ++j) {
+      Vec from[V::kPoints], to[V::kOutputs];
+      CNNFAST_UNROLL for (int i = 0; i < V::kPoints; ++i) from[i] = load(g.from + (i * H::kPoints + j) * g.point + k);
+      V::output(from, to);
+      CNNFAST_UNROLL for (int i = 0; i < V::kOutputs; ++i) half[i][j] = to[i];
+    }
+    CNNFAST_UNROLL for (int i = 0; i < V::kOutputs; ++i) {
+      if (i >= rows) break;
+      Vec to[H::kOutputs];
+      H::output(half[i], to);
+      float* row = g.image + (g.row + i) * g.row_stride + g.col * g.pixel_stride + k;
+      CNNFAST_UNROLL for (int j = 0; j < H::kOutputs; ++j) {
+        if (j < cols) store_lanes(row + j * g.pixel_stride, activate(g.activation, g.alpha, to[j] + bias), lanes);
+      }
+    }
+  });
+}
+
+template <typename V, typename H>
+void weights(const WinogradWeights& w) {
+  for (int64_t e = 0; e < w.floats; e += kLanes) {
+    Vec half[V::kPoints][H::kTaps];
+    CNNFAST_UNROLL for (int j = 0; j < H::kTaps; ++j) {
+      Vec from[V::kTaps], to[V::kPoints];
+      CNNFAST_UNROLL for (int i = 0; i < V::kTaps; ++i) from[i] = load(w.from + (i * H::kTaps + j) * w.tap + e);
+      V::weights(from, to);
+      CNNFAST_UNROLL for (int i = 0; i < V::kPoints; ++i) half[i][j] = to[i];
+    }
+    CNNFAST_UNROLL for (int i = 0; i < V::kPoints; ++i) {
+      Vec to[H::kPoints];
+      H::weights(half[i], to);
+      CNNFAST_UNROLL for (int j = 0; j < H::kPoints; ++j) store(w.to + (i * H::kPoints + j) * w.point + e, to[j]);
+    }
+  }
+}
+
+CNNFAST_INLINE Vec sum_of_parts(const float* from, int64_t part, int parts) {
+  Vec total = load(from);
+  for (int p = 1; p < parts; ++p) total += load(from + p * part);
+  return total;
+}
+
+template <typename V, typename H>
+void weights_gradient(const WinogradWeightsGradient& w) {
+  for (int64_t r = 0; r < w.rows; ++r) {
+    for_each_vector(w.channels, [&](int64_t k, int lanes) {
+      const float* from = w.from + r * w.width + k;
+      Vec half[V::kTaps][H::kPoints];
+      CNNFAST_UNROLL for (int j = 0; j < H::kPoints; ++j) {
+        Vec point[V::kPoints], to[V::kTaps];
+        CNNFAST_UNROLL for (int i = 0; i < V::kPoints; ++i) {
+          point[i] = sum_of_parts(from + (i * H::kPoints + j) * w.point, w.part, w.parts);
+        }
+        V::weights_gradient(point, to);
+        CNNFAST_UNROLL for (int i = 0; i < V::kTaps; ++i) half[i][j] = to[i];
+      }
+      CNNFAST_UNROLL for (int i = 0; i < V::kTaps; ++i) {
+        Vec to[H::kTaps];
+        H::weights_gradient(half[i], to);
+        CNNFAST_UNROLL for (int j = 0; j < H::kTaps; ++j) {
+          store_lanes(w.dw + (i * H::kTaps + j) * w.tap + r * w.row + k, to[j], lanes);
+        }
+      }
+    });
+  }
+}
+
+// Calls body.run<V, H>() with the types that a kind names.
+template <typename Axis, typename Body>
+CNNFAST_INLINE void with_axis(WinogradKind kind, Body body) {
+  if (kind.vertical == WinogradAxis::unit) {
+    body(UnitAxis{}, Axis{});
+  } else {
+    body(Axis{}, Axis{});
+  }
+}
+
+template <typename Body>
+CNNFAST_INLINE void with_kind(WinogradKind kind, Body body) {
+  switch (kind.horizontal) {
+    case WinogradAxis::f4x3:
+      with_axis<AxisF4x3>(kind, body);
+      break;
+    case WinogradAxis::f2x3:
+      with_axis<AxisF2x3>(kind, body);
+      break;
+    case WinogradAxis::f2x5:
+      with_axis<AxisF2x5>(kind, body);
+      break;
+    case WinogradAxis::unit:
+      break;
+  }
+}
+
+}  // namespace
+
+void winograd_input(const WinogradScatter& s) {
+  with_kind(s.kind, [&](auto v, auto h) { scatter<InputData, decltype(v), decltype(h)>(s); });
+}
+
+void winograd_output_gradient(const WinogradScatter& s) {
+  with_kind(s.kind, [&](auto v, auto h) { scatter<OutputGradient, decltype(v), decltype(h)>(s); });
+}
+
+void winograd_output(const WinogradGather& g) {
+  with_kind(g.kind, [&](auto v, auto h) { gather<decltype(v), decltype(h)>(g); });
+}
+
+void winograd_weights(const WinogradWeights& w) {
+  with_kind(w.kind, [&](auto v, auto h) { weights<decltype(v), decltype(h)>(w); });
+}
+
+void winograd_weights_gradient(const WinogradWeightsGradient& w) {
+  with_kind(w.kind, [&](auto v, auto h) { weights_gradient<decltype(v), decltype(h)>(w); });
+}
+
+}  // namespace cnnfast::CNNFAST_ISA

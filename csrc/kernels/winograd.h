@@ -1,0 +1,116 @@
+// Arguments of the Winograd kernels: minimal filtering (Winograd 1980; Lavin and Gray 2016).
+//
+// A tile of outputs is computed through `points` products in a transformed domain instead of outputs x taps ones. Two
+// dimensions nest two transforms; one dimension uses one. Transform points are numbered row by row.
+#pragma once
+
+#include <cstdint>
+
+#include "kernels/activation.h"
+
+namespace cnnfast {
+
+// WINOGRAD(name, outputs, taps) of one axis
+#define CNNFAST_WINOGRAD_AXES(WINOGRAD) \
+  WINOGRAD(f4x3, 4, 3)                  \
+  WINOGRAD(f2x3, 2, 3)                  \
+  WINOGRAD(f2x5, 2, 5)
+
+enum class WinogradAxis : int32_t {
+  unit,  // no transform: one output, one tap
+#define WINOGRAD(name, outputs, taps) name,
+  CNNFAST_WINOGRAD_AXES(WINOGRAD)
+#undef WINOGRAD
+};
+
+constexpr int winograd_outputs(WinogradAxis axis) {
+  switch (axis) {
+    case WinogradAxis::unit:
+      return 1;
+#define WINOGRAD(name, outputs, taps) \
+  case WinogradAxis::name:            \
+    return outputs;
+      CNNFAST_WINOGRAD_AXES(WINOGRAD)
+#undef WINOGRAD
+  }
+  return 0;
+}
+
+constexpr int winograd_taps(WinogradAxis axis) {
+  switch (axis) {
+    case WinogradAxis::unit:
+      return 1;
+#define WINOGRAD(name, outputs, taps) \
+  case WinogradAxis::name:            \
+    return taps;
+      CNNFAST_WINOGRAD_AXES(WINOGRAD)
+#undef WINOGRAD
+  }
+  return 0;
+}
+
+constexpr int winograd_points(WinogradAxis axis) { return winograd_outputs(axis) + winograd_taps(axis) - 1; }
+
+// The vertical axis is `axis` or `unit`; the horizontal one is `axis`.
+struct WinogradKind {
+  WinogradAxis vertical, horizontal;
+  int points() const { return winograd_points(vertical) * winograd_points(horizontal); }
+};
+
+// One tile of an NHWC image with its surroundings, at (row, col) of the image, which may lie outside it. Transformed
+// values go to panels: channel c of point p to `to[p * point + c / panel * panel_stride + c % panel]`, whole vectors,
+// zero past the channels. `panel` is a multiple of the lanes (or at least the padded channels, for a single panel).
+struct WinogradScatter {
+  WinogradKind kind;
+  const float* image;
+  int64_t rows, cols;  // of the image
+  int64_t row, col;    // of the tile's first value
+  int64_t row_stride, pixel_stride;
+  int channels;
+  const float* zeros;  // at least `channels` of them
+  float* to;
+  int64_t point;
+  int panel;
+  int64_t panel_stride;
+};
+
+// The way back for a tile of outputs: from[p * point + k], k < channels, to y at (row, col); outputs outside it are left.
+struct WinogradGather {
+  WinogradKind kind;
+  const float* from;
+  int64_t point;
+  int channels;
+  const float* bias;  // or null
+  Activation activation;  // linear, relu or leaky_relu
+  float alpha;
+  float* image;
+  int64_t rows, cols;
+  int64_t row, col;
+  int64_t row_stride, pixel_stride;
+};
+
+// One packed panel of weights, [tap][row][width], to the transformed panels [point][row][width].
+struct WinogradWeights {
+  WinogradKind kind;
+  const float* from;
+  int64_t tap;  // floats from tap to tap
+  float* to;
+  int64_t point;
+  int64_t floats;  // of a panel: rows * width, a multiple of the lanes
+};
+
+// The gradient to the weights: sums [part][point][row][width] to dw[tap][row][channels].
+struct WinogradWeightsGradient {
+  WinogradKind kind;
+  const float* from;
+  int64_t part;
+  int parts;
+  int64_t point;
+  int64_t rows;
+  int width;     // of the panel
+  int channels;  // of it in use
+  float* dw;
+  int64_t tap, row;
+};
+
+}  // namespace cnnfast

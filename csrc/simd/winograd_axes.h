@@ -1,0 +1,154 @@
+// The one-dimensional Winograd transforms on vectors.
+//
+// For outputs y and taps g of a correlation of data d: y = At[(G g) * (Bt d)], found by evaluating polynomials at a few
+// points. The gradients need the transposes: A for dy, Gt for dg. With the points {0, +-5/8, +-3/2, infinity} the six
+// point transforms lose less accuracy than with small integers.
+#pragma once
+
+#include "simd/vec.h"
+
+namespace cnnfast::CNNFAST_ISA {
+
+struct UnitAxis {
+  static constexpr int kOutputs = 1, kTaps = 1, kPoints = 1;
+  CNNFAST_INLINE void data(const Vec* d, Vec* v) { v[0] = d[0]; }
+  CNNFAST_INLINE void output(const Vec* m, Vec* y) { y[0] = m[0]; }
+  CNNFAST_INLINE void weights(const Vec* g, Vec* u) { u[0] = g[0]; }
+  CNNFAST_INLINE void output_gradient(const Vec* dy, Vec* v) { v[0] = dy[0]; }
+  CNNFAST_INLINE void weights_gradient(const Vec* m, Vec* dg) { dg[0] = m[0]; }
+};
+
+// F(2, 3) over the points {0, 1, -1, infinity}.
+struct AxisF2x3 {
+  static constexpr int kOutputs = 2, kTaps = 3, kPoints = 4;
+
+  CNNFAST_INLINE void data(const Vec* d, Vec* v) {
+    v[0] = d[0] - d[2];
+    v[1] = d[1] + d[2];
+    v[2] = d[2] - d[1];
+    v[3] = d[3] - d[1];
+  }
+  CNNFAST_INLINE void output(const Vec* m, Vec* y) {
+    y[0] = m[0] + m[1] + m[2];
+    y[1] = m[1] - m[2] + m[3];
+  }
+  CNNFAST_INLINE void weights(const Vec* g, Vec* u) {
+    const Vec half = broadcast(0.5f), even = (g[0] + g[2]) * half, odd = g[1] * half;
+    u[0] = g[0];
+    u[1] = even + odd;
+    u[2] = even - odd;
+    u[3] = g[2];
+  }
+  CNNFAST_INLINE void output_gradient(const Vec* dy, Vec* v) {
+    v[0] = dy[0];
+    v[1] = dy[0] + dy[1];
+    v[2] = dy[0] - dy[1];
+    v[3] = dy[1];
+  }
+  CNNFAST_INLINE void weights_gradient(const Vec* m, Vec* dg) {
+    const Vec half = broadcast(0.5f), sum = (m[1] + m[2]) * half;
+    dg[0] = m[0] + sum;
+    dg[1] = (m[1] - m[2]) * half;
+    dg[2] = sum + m[3];
+  }
+};
+
+// What the six-point transforms share: the points {0, +-a, +-b, infinity}.
+struct SixPoints {
+  static constexpr int kPoints = 6;
+  static constexpr float a = 0.625f, b = 1.5f;
+  static constexpr float a2 = a * a, b2 = b * b, a3 = a2 * a, b3 = b2 * b, a4 = a2 * a2, b4 = b2 * b2;
+  // One over the derivative of the polynomial with these roots, at each of them.
+  static constexpr float n0 = 1 / (a2 * b2), na = 1 / (2 * a2 * (a2 - b2)), nb = 1 / (2 * b2 * (b2 - a2));
+
+  CNNFAST_INLINE Vec times(float factor, Vec v) { return broadcast(factor) * v; }
+  CNNFAST_INLINE Vec plus(Vec v, float factor, Vec w) { return fma(broadcast(factor), w, v); }
+
+  CNNFAST_INLINE void data(const Vec* d, Vec* v) {
+    const Vec even_a = plus(d[4], -b2, d[2]), odd_a = times(a, plus(d[3], -b2, d[1]));
+    const Vec even_b = plus(d[4], -a2, d[2]), odd_b = times(b, plus(d[3], -a2, d[1]));
+    v[0] = plus(plus(d[4], -(a2 + b2), d[2]), a2 * b2, d[0]);
+    v[1] = even_a + odd_a;
+    v[2] = even_a - odd_a;
+    v[3] = even_b + odd_b;
+    v[4] = even_b - odd_b;
+    v[5] = plus(plus(d[5], -(a2 + b2), d[3]), a2 * b2, d[1]);
+  }
+  // u[1..4] from the even and odd parts of the taps' polynomial at a and at b.
+  CNNFAST_INLINE void spread(Vec even_a, Vec odd_a, Vec even_b, Vec odd_b, Vec* u) {
+    u[1] = times(na, even_a + odd_a);
+    u[2] = times(na, even_a - odd_a);
+    u[3] = times(nb, even_b + odd_b);
+    u[4] = times(nb, even_b - odd_b);
+  }
+};
+
+struct AxisF4x3 : SixPoints {
+  static constexpr int kOutputs = 4, kTaps = 3;
+
+  CNNFAST_INLINE void output(const Vec* m, Vec* y) {
+    const Vec sum_a = m[1] + m[2], difference_a = m[1] - m[2], sum_b = m[3] + m[4], difference_b = m[3] - m[4];
+    y[0] = m[0] + sum_a + sum_b;
+    y[1] = plus(times(a, difference_a), b, difference_b);
+    y[2] = plus(times(a2, sum_a), b2, sum_b);
+    y[3] = plus(plus(m[5], a3, difference_a), b3, difference_b);
+  }
+  CNNFAST_INLINE void weights(const Vec* g, Vec* u) {
+    u[0] = times(n0, g[0]);
+    spread(plus(g[0], a2, g[2]), times(a, g[1]), plus(g[0], b2, g[2]), times(b, g[1]), u);
+    u[5] = g[2];
+  }
+  CNNFAST_INLINE void output_gradient(const Vec* dy, Vec* v) {
+    const Vec even_a = plus(dy[0], a2, dy[2]), odd_a = plus(times(a, dy[1]), a3, dy[3]);
+    const Vec even_b = plus(dy[0], b2, dy[2]), odd_b = plus(times(b, dy[1]), b3, dy[3]);
+    v[0] = dy[0];
+    v[1] = even_a + odd_a;
+    v[2] = even_a - odd_a;
+    v[3] = even_b + odd_b;
+    v[4] = even_b - odd_b;
+    v[5] = dy[3];
+  }
+  CNNFAST_INLINE void weights_gradient(const Vec* m, Vec* dg) {
+    const Vec sum_a = times(na, m[1] + m[2]), difference_a = times(na, m[1] - m[2]);
+    const Vec sum_b = times(nb, m[3] + m[4]), difference_b = times(nb, m[3] - m[4]);
+    dg[0] = plus(sum_a + sum_b, n0, m[0]);
+    dg[1] = plus(times(a, difference_a), b, difference_b);
+    dg[2] = plus(plus(m[5], a2, sum_a), b2, sum_b);
+  }
+};
+
+struct AxisF2x5 : SixPoints {
+  static constexpr int kOutputs = 2, kTaps = 5;
+
+  CNNFAST_INLINE void output(const Vec* m, Vec* y) {
+    const Vec difference_a = m[1] - m[2], difference_b = m[3] - m[4];
+    y[0] = m[0] + (m[1] + m[2]) + (m[3] + m[4]);
+    y[1] = plus(plus(m[5], a, difference_a), b, difference_b);
+  }
+  CNNFAST_INLINE void weights(const Vec* g, Vec* u) {
+    u[0] = times(n0, g[0]);
+    spread(plus(plus(g[0], a2, g[2]), a4, g[4]), plus(times(a, g[1]), a3, g[3]), plus(plus(g[0], b2, g[2]), b4, g[4]),
+           plus(times(b, g[1]), b3, g[3]), u);
+    u[5] = g[4];
+  }
+  CNNFAST_INLINE void output_gradient(const Vec* dy, Vec* v) {
+    const Vec odd_a = times(a, dy[1]), odd_b = times(b, dy[1]);
+    v[0] = dy[0];
+    v[1] = dy[0] + odd_a;
+    v[2] = dy[0] - odd_a;
+    v[3] = dy[0] + odd_b;
+    v[4] = dy[0] - odd_b;
+    v[5] = dy[1];
+  }
+  CNNFAST_INLINE void weights_gradient(const Vec* m, Vec* dg) {
+    const Vec sum_a = times(na, m[1] + m[2]), difference_a = times(na, m[1] - m[2]);
+    const Vec sum_b = times(nb, m[3] + m[4]), difference_b = times(nb, m[3] - m[4]);
+    dg[0] = plus(sum_a + sum_b, n0, m[0]);
+    dg[1] = plus(times(a, difference_a), b, difference_b);
+    dg[2] = plus(times(a2, sum_a), b2, sum_b);
+    dg[3] = plus(times(a3, difference_a), b3, difference_b);
+    dg[4] = plus(plus(m[5], a4, sum_a), b4, sum_b);
+  }
+};
+
+}  // namespace cnnfast::CNNFAST_ISA
