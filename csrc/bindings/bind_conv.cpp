@@ -68,13 +68,17 @@ py::array_t<float> backward_weights(const ConvShape& shape, const Floats& x, con
 void bind_shape(py::module_& module) {
   py::class_<ConvShape>(module, "ConvShape")
       .def(py::init([](const std::string& op, size_t rank, const Dims& x, const Dims& kernel, const py::object& strides,
-                       const py::object& padding, const py::object& dilation, int64_t groups, bool flip_kernel) {
-             return conv_shape(op, x, kernel, values_per_axis(op, "strides", strides, rank),
-                               padding_from_python(op, padding, rank),
-                               values_per_axis(op, "dilation_rate", dilation, rank), groups, flip_kernel);
+                       const py::object& padding, const py::object& dilation, int64_t groups, bool flip_kernel,
+                       const std::string& algorithm) {
+             ConvShape shape = conv_shape(op, x, kernel, values_per_axis(op, "strides", strides, rank),
+                                          padding_from_python(op, padding, rank),
+                                          values_per_axis(op, "dilation_rate", dilation, rank), groups, flip_kernel);
+             shape.algorithm = algorithm_from_name(op, algorithm);
+             return shape;
            }),
            py::arg("op"), py::arg("rank"), py::arg("x_shape"), py::arg("kernel_shape"), py::arg("strides"),
-           py::arg("padding"), py::arg("dilation_rate"), py::arg("groups") = 1, py::arg("flip_kernel") = false)
+           py::arg("padding"), py::arg("dilation_rate"), py::arg("groups") = 1, py::arg("flip_kernel") = false,
+           py::arg("algorithm") = "auto")
       .def_static(
           "transposed",
           [](const std::string& op, size_t rank, const Dims& x, const Dims& kernel, const py::object& strides,

@@ -74,13 +74,14 @@ struct WinogradScatter {
   int64_t panel_stride;
 };
 
-// The way back for a tile of outputs: from[p * point + k], k < channels, to y at (row, col); outputs outside it are left.
+// The way back for a tile of outputs: from[p * point + k], k < channels, to y at (row, col); outputs outside it are
+// left.
 struct WinogradGather {
   WinogradKind kind;
   const float* from;
   int64_t point;
   int channels;
-  const float* bias;  // or null
+  const float* bias;      // or null
   Activation activation;  // linear, relu or leaky_relu
   float alpha;
   float* image;

@@ -70,6 +70,7 @@ class PhaseGradient {
   void run(const float* dy, const float* w, const float* bias, Activation activation, float alpha, float* dx) {
     c_.activation = activation;
     c_.alpha = alpha;
+    c_.algorithm = shape_.algorithm;
     WeightView view;
     view.w = w;
     view.group_stride = shape_.group_out_channels();

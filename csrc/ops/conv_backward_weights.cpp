@@ -7,6 +7,7 @@
 #include "ops/depthwise.h"
 #include "ops/panels.h"
 #include "ops/window.h"
+#include "ops/winograd.h"
 #include "runtime/memory.h"
 #include "runtime/parallel.h"
 
@@ -164,10 +165,20 @@ void conv_backward_weights(const ConvShape& shape, const float* x, const float* 
   if (shape.images == 0) {
     std::memset(dw, 0,
                 sizeof(float) * static_cast<size_t>(shape.taps() * shape.group_in_channels() * shape.out_channels));
-  } else if (is_depthwise(shape)) {
-    depthwise_backward_weights(shape, x, dy, dw);
   } else {
-    WeightsGradient(shape, x, dy).run(dw);
+    const ConvRoute route = route_convolution(shape.window_source(), shape.images, shape.groups,
+                                              shape.group_out_channels(), shape.algorithm, ConvPass::weights);
+    switch (route.loops) {
+      case ConvRoute::Loops::direct:
+        WeightsGradient(shape, x, dy).run(dw);
+        break;
+      case ConvRoute::Loops::depthwise:
+        depthwise_backward_weights(shape, x, dy, dw);
+        break;
+      case ConvRoute::Loops::winograd:
+        winograd_backward_weights(shape, route.kind, x, dy, dw);
+        break;
+    }
   }
   if (shape.flip_kernel) reverse_taps(shape, dw);
 }

@@ -19,6 +19,7 @@ void conv_forward(const ConvShape& shape, const float* x, const float* w, const 
   c.y_image = shape.axis[0].out * c.y_plane;
   c.activation = activation;
   c.alpha = alpha;
+  c.algorithm = shape.algorithm;
 
   WeightView view;
   view.w = w;

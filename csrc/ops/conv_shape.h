@@ -6,6 +6,7 @@
 #include <string>
 
 #include "ops/axis.h"
+#include "ops/conv_route.h"
 #include "ops/window.h"
 
 namespace cnnfast {
@@ -15,6 +16,7 @@ struct ConvShape {
   int64_t images = 0;
   int64_t in_channels = 0, out_channels = 0, groups = 1;
   std::array<Axis, 3> axis;
+  ConvAlgorithm algorithm = ConvAlgorithm::automatic;
   bool flip_kernel = false;  // true convolution instead of cross-correlation
 
   int64_t group_in_channels() const { return in_channels / groups; }

@@ -4,6 +4,7 @@
 
 #include "dispatch.h"
 #include "ops/depthwise.h"
+#include "ops/winograd.h"
 #include "runtime/memory.h"
 #include "runtime/parallel.h"
 
@@ -123,17 +124,26 @@ double Correlation::flops() const {
          static_cast<double>(groups * out_channels) * static_cast<double>(source.window_floats());
 }
 
-void correlate(const Correlation& correlation, const float* x, const WeightView& w, const float* bias, float* y) {
-  const Correlation c = flattened(correlation);
-  if (c.images == 0 || c.source.axis[2].out == 0) return;
-  if (c.groups > 1 && c.source.channels == 1 && c.out_channels == 1) {
-    correlate_depthwise(c, x, w, bias, y);
-    return;
-  }
+void correlate_direct(const Correlation& c, const float* x, const WeightView& w, const float* bias, float* y) {
   const KernelLimits limits = kernels().limits;
   const PackedWeights weights(w, c.groups, c.source.channels,
                               PanelGrid(c.out_channels, limits.lanes, panel_vectors(c, limits)));
   Loops(c, x, weights, bias, y).run();
+}
+
+void correlate(const Correlation& correlation, const float* x, const WeightView& w, const float* bias, float* y) {
+  const Correlation c = flattened(correlation);
+  if (c.images == 0 || c.source.axis[2].out == 0) return;
+  const ConvRoute route =
+      route_convolution(c.source, c.images, c.groups, c.out_channels, c.algorithm, ConvPass::correlation);
+  switch (route.loops) {
+    case ConvRoute::Loops::direct:
+      return correlate_direct(c, x, w, bias, y);
+    case ConvRoute::Loops::depthwise:
+      return correlate_depthwise(c, x, w, bias, y);
+    case ConvRoute::Loops::winograd:
+      return correlate_winograd(c, route.kind, x, w, bias, y);
+  }
 }
 
 }  // namespace cnnfast

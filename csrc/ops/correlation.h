@@ -4,6 +4,7 @@
 #include <cstdint>
 
 #include "kernels/activation.h"
+#include "ops/conv_route.h"
 #include "ops/panels.h"
 #include "ops/window.h"
 
@@ -19,6 +20,7 @@ struct Correlation {
   int64_t y_image, y_plane, y_row, y_pixel;
   Activation activation = Activation::linear;
   float alpha = 0;
+  ConvAlgorithm algorithm = ConvAlgorithm::automatic;
 
   double flops() const;
 };

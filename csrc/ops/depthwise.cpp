@@ -30,10 +30,6 @@ void gather_weights(const WeightView& view, int64_t channels, float* to) {
 
 }  // namespace
 
-bool is_depthwise(const ConvShape& shape) {
-  return shape.groups > 1 && shape.groups == shape.in_channels && shape.groups == shape.out_channels;
-}
-
 void correlate_depthwise(const Correlation& c, const float* x, const WeightView& w, const float* bias, float* y) {
   const WindowSource source = all_channels(c.source);
   const int64_t channels = c.groups;

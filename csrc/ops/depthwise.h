@@ -9,8 +9,6 @@ namespace cnnfast {
 // As correlate(), for one input and one output channel in each group.
 void correlate_depthwise(const Correlation& c, const float* x, const WeightView& w, const float* bias, float* y);
 
-bool is_depthwise(const ConvShape& shape);
-
 void depthwise_backward_weights(const ConvShape& shape, const float* x, const float* dy, float* dw);
 
 }  // namespace cnnfast

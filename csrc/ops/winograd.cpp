@@ -14,9 +14,9 @@ namespace {
 
 constexpr int kPanelVectors = 2;
 constexpr int64_t kFusedTiles = 28, kFusedTilesOfFewChannels = 20;
-constexpr int64_t kPanelsPerGather = 2;                     // output channels that are transformed back together
-constexpr int64_t kFusedWeightFloats = (12 << 20) / 4;      // transformed weights that may be read again for each block
-constexpr int64_t kStagedFloats = (16 << 20) / 4;           // transformed input that is kept between the stages
+constexpr int64_t kPanelsPerGather = 2;                 // output channels that are transformed back together
+constexpr int64_t kFusedWeightFloats = (12 << 20) / 4;  // transformed weights that may be read again for each block
+constexpr int64_t kStagedFloats = (16 << 20) / 4;       // transformed input that is kept between the stages
 
 bool plain(const Axis& a) { return a.window == 1 && a.stride == 1 && a.pad_before == 0 && a.in == a.out; }
 
@@ -182,7 +182,8 @@ class WinogradLoops {
     g.kind = kind_;
     g.from = m;
     g.point = point;
-    g.channels = static_cast<int>(panels.begin(last_panel - 1) + panels.channels(last_panel - 1) - panels.begin(first_panel));
+    g.channels =
+        static_cast<int>(panels.begin(last_panel - 1) + panels.channels(last_panel - 1) - panels.begin(first_panel));
     g.bias = bias_ == nullptr ? nullptr : bias_ + panels.begin(first_panel);
     g.activation = fused_in_kernel(c_.activation) ? c_.activation : Activation::linear;
     g.alpha = c_.alpha;

@@ -12,7 +12,8 @@
 namespace cnnfast {
 namespace {
 
-constexpr int64_t kPrivateFloats = (1 << 20) / 4;  // sums of this size are private to chunks of tiles, larger ones shared
+constexpr int64_t kPrivateFloats =
+    (1 << 20) / 4;  // sums of this size are private to chunks of tiles, larger ones shared
 constexpr int64_t kPrivateTiles = 28, kSharedTiles = 112;
 constexpr int64_t kChunks = 16;
 

@@ -34,7 +34,8 @@ class WinogradTiles {
 inline int64_t spread_points(int64_t floats) { return (floats + 15) / 16 * 16 + 16; }
 
 // A scatter of tiles of a dense NHWC array; image, row, col and target are set for each tile.
-inline WinogradScatter scatter_from(WinogradKind kind, int64_t rows, int64_t cols, int64_t channels, const float* zeros) {
+inline WinogradScatter scatter_from(WinogradKind kind, int64_t rows, int64_t cols, int64_t channels,
+                                    const float* zeros) {
   WinogradScatter s{};
   s.kind = kind;
   s.rows = rows;

@@ -1,0 +1,38 @@
+// The one place that decides which loops a convolution runs through.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "kernels/winograd.h"
+#include "ops/window.h"
+
+namespace cnnfast {
+
+// What a caller may ask for.
+enum class ConvAlgorithm { automatic, direct, winograd };
+
+// "auto", "direct" or "winograd"; throws std::invalid_argument for others.
+ConvAlgorithm algorithm_from_name(const std::string& op, const std::string& name);
+
+// What runs.
+struct ConvRoute {
+  enum class Loops { direct, depthwise, winograd };
+  Loops loops = Loops::direct;
+  WinogradKind kind{WinogradAxis::unit, WinogradAxis::unit};
+
+  // "direct", "depthwise", "winograd F(4x4, 3x3)", "winograd F(4, 3)", ...
+  std::string name() const;
+};
+
+enum class ConvPass { correlation, weights };  // forward and backward-data; backward-weights
+
+// Throws std::invalid_argument where Winograd is asked for and no transform has this window and stride.
+ConvRoute route_convolution(const WindowSource& source, int64_t images, int64_t groups, int64_t group_out_channels,
+                            ConvAlgorithm algorithm, ConvPass pass);
+
+// Strict: never an algorithm that rounds differently from a plain sum of products. For the whole process.
+void set_strict_precision(bool strict);
+bool strict_precision();
+
+}  // namespace cnnfast
