@@ -98,6 +98,17 @@ struct UnpackPanels {
   int64_t row;
 };
 
+// to[p * to_pixel + i] += from[p * from_pixel + i] for all pixels p and i < length. Runs of `to` may overlap; the order
+// in which pixels are added depends on nothing but these numbers.
+struct AddRuns {
+  const float* from;
+  int64_t from_pixel;
+  float* to;
+  int64_t to_pixel;
+  int64_t pixels;
+  int length;
+};
+
 constexpr int kMaxPanelVectors = 4;
 constexpr int kMaxTilePixels = 14;
 

@@ -55,4 +55,19 @@ void unpack_panels(const UnpackPanels& u) {
   }
 }
 
+void add_runs(const AddRuns& a) {
+  // Pixels whose runs overlap are not taken one after the other: a load that needs part of a store still under way
+  // waits.
+  const int64_t step = (a.length + a.to_pixel - 1) / a.to_pixel;
+  for (int64_t first = 0; first < step && first < a.pixels; ++first) {
+    for (int64_t p = first; p < a.pixels; p += step) {
+      const float* from = a.from + p * a.from_pixel;
+      float* to = a.to + p * a.to_pixel;
+      for_each_vector(a.length, [&](int64_t i, int lanes) {
+        store_lanes(to + i, load_lanes(to + i, lanes) + load_lanes(from + i, lanes), lanes);
+      });
+    }
+  }
+}
+
 }  // namespace cnnfast::CNNFAST_ISA

@@ -8,6 +8,7 @@
 
 #include "dispatch.h"
 #include "ops/conv.h"
+#include "ops/conv_columns.h"
 #include "ops/correlation.h"
 
 namespace cnnfast {
@@ -117,6 +118,10 @@ class PhaseGradient {
 
 void conv_transposed(const ConvShape& shape, const float* dy, const float* w, const float* bias, Activation activation,
                      float alpha, float* dx) {
+  if (columns_pay(shape)) {
+    conv_transposed_columns(shape, dy, w, bias, activation, alpha, dx);
+    return;
+  }
   for (const Phase& d : phases_of(shape.axis[0])) {
     for (const Phase& h : phases_of(shape.axis[1])) {
       for (const Phase& col : phases_of(shape.axis[2])) {

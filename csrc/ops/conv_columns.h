@@ -1,0 +1,18 @@
+// The gradient to an input of few channels: a matrix product to columns, whose runs are then added where they belong.
+//
+// With three input channels the phases' panels would leave most lanes of a vector empty; a window's taps times its
+// channels fill them.
+#pragma once
+
+#include "ops/conv_shape.h"
+
+namespace cnnfast {
+
+// Whether conv_transposed() should take this way.
+bool columns_pay(const ConvShape& shape);
+
+// As conv_transposed(), for one group and no window along the depth.
+void conv_transposed_columns(const ConvShape& shape, const float* dy, const float* w, const float* bias,
+                             Activation activation, float alpha, float* dx);
+
+}  // namespace cnnfast
