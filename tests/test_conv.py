@@ -3,8 +3,7 @@
 import numpy as np
 import pytest
 
-from cnnfast import ops
-from cnnfast.autograd import GradientTape, Tensor
+from cnnfast import GradientTape, Tensor, gradcheck, ops
 from reference import assert_close, correlate, same_pads
 
 CONV = {1: ops.conv1d, 2: ops.conv2d, 3: ops.conv3d}

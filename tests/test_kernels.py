@@ -99,6 +99,25 @@ def sparse_cross_entropy_backward(rng):
     assert_close(_core.cross_entropy_backward(classes, p, dy), (p - np.eye(35)[classes]) * dy[:, None])
 
 
+def winograd(rng):
+    x, w = uniform(rng, 2, 9, 10, 5), uniform(rng, 3, 3, 5, 19)
+    plain, fast = (
+        _core.ConvShape("conv2d", 2, x.shape, w.shape, 1, 1, 1, 1, False, name) for name in ("direct", "winograd")
+    )
+    y, dy = _core.conv_forward(plain, x, w), uniform(rng, 2, 9, 10, 19)
+    np.testing.assert_allclose(_core.conv_forward(fast, x, w), y, atol=1e-4)
+    expected = _core.conv_backward_weights(plain, x, dy)
+    np.testing.assert_allclose(_core.conv_backward_weights(fast, x, dy), expected, atol=1e-3)
+
+
+def columns(rng):
+    x, w = uniform(rng, 2, 9, 10, 3), uniform(rng, 3, 3, 3, 19)
+    shape = _core.ConvShape("conv2d", 2, x.shape, w.shape, 2, 1, 1)
+    y = _core.conv_forward(shape, x, w)
+    dy = uniform(rng, *y.shape)
+    np.testing.assert_allclose(np.vdot(_core.conv_backward_data(shape, dy, w), x), np.vdot(dy, y), rtol=1e-4)
+
+
 def peak_chains(rng):
     assert 0.01 < _core.measure_peak(0.01) < 1e6
 
@@ -109,6 +128,12 @@ CASES = {
     "conv_weights_tile": convolution,
     "pack_panel": convolution,
     "unpack_panels": convolution,
+    "add_runs": columns,
+    "winograd_input": winograd,
+    "winograd_output_gradient": winograd,
+    "winograd_output": winograd,
+    "winograd_weights": winograd,
+    "winograd_weights_gradient": winograd,
     "depthwise_tile": depthwise,
     "depthwise_weights_tile": depthwise,
     "activation_forward": activation_forward,

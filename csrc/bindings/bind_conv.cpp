@@ -94,12 +94,22 @@ void bind_shape(py::module_& module) {
       .def_property_readonly("x_shape", [](const ConvShape& s) { return py::tuple(py::cast(s.x_dims())); })
       .def_property_readonly("y_shape", [](const ConvShape& s) { return py::tuple(py::cast(s.y_dims())); })
       .def_property_readonly("kernel_shape", [](const ConvShape& s) { return py::tuple(py::cast(s.kernel_dims())); })
+      .def_property_readonly("algorithms",
+                             [](const ConvShape& s) {
+                               py::dict names;
+                               names["forward"] = forward_route(s).name();
+                               names["backward_data"] = backward_data_route(s);
+                               names["backward_weights"] = backward_weights_route(s).name();
+                               return names;
+                             })
       .def_property_readonly("multiply_adds", &ConvShape::multiply_adds);
 }
 
 }  // namespace
 
 void bind_conv(py::module_& module) {
+  module.def("set_strict_precision", &set_strict_precision);
+  module.def("strict_precision", &strict_precision);
   bind_shape(module);
   module.def("conv_forward", &forward, py::arg("shape"), py::arg("x").noconvert(), py::arg("kernel").noconvert(),
              py::arg("bias").noconvert() = py::none(), py::arg("activation") = "linear", py::arg("alpha") = 0.0f);

@@ -20,4 +20,9 @@ void conv_transposed(const ConvShape& shape, const float* dy, const float* w, co
 
 void conv_backward_weights(const ConvShape& shape, const float* x, const float* dy, float* dw);
 
+// Which loops each pass of this convolution runs through.
+ConvRoute forward_route(const ConvShape& shape);
+std::string backward_data_route(const ConvShape& shape);
+ConvRoute backward_weights_route(const ConvShape& shape);
+
 }  // namespace cnnfast

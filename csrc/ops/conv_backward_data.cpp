@@ -116,6 +116,19 @@ class PhaseGradient {
 
 }  // namespace
 
+std::string backward_data_route(const ConvShape& shape) {
+  if (columns_pay(shape)) return "columns";
+  int64_t phases = 1;
+  for (const Axis& axis : shape.axis) phases *= axis.stride;
+  if (phases > 1) return "direct in " + std::to_string(phases) + " phases";
+  Axis axis[3];
+  for (size_t i = 0; i < 3; ++i) axis[i] = make_phase(shape.axis[i], 0).axis;
+  const WindowSource source{{axis[0], axis[1], axis[2]}, shape.out_channels, shape.group_out_channels()};
+  return route_convolution(source, shape.images, shape.groups, shape.group_in_channels(), shape.algorithm,
+                           ConvPass::correlation)
+      .name();
+}
+
 void conv_transposed(const ConvShape& shape, const float* dy, const float* w, const float* bias, Activation activation,
                      float alpha, float* dx) {
   if (columns_pay(shape)) {

@@ -38,7 +38,7 @@ WindowSource flattened(const ConvShape& shape, int64_t* images) {
 
 class WeightsGradient {
  public:
-  WeightsGradient(const ConvShape& shape, const float* x, const float* dy)
+  WeightsGradient(const ConvShape& shape, bool copy_windows, const float* x, const float* dy)
       : shape_(shape),
         images_(shape.images),
         source_(flattened(shape, &images_)),
@@ -47,7 +47,7 @@ class WeightsGradient {
         panels_(shape.group_out_channels(), kernels().limits.lanes,
                 shape.group_out_channels() > kernels().limits.lanes ? 2 : 1),
         grid_(source_, images_, kBlockFloats, kBlockPixels),
-        layout_(source_, grid_, short_runs(source_) ? Runs::windows : Runs::rows),
+        layout_(source_, grid_, copy_windows || short_runs(source_) ? Runs::windows : Runs::rows),
         rows_(source_.window_floats()),
         group_floats_(panels_.floats(rows_)) {
     const int64_t units = shape.groups * panels_.count(), floats = shape.groups * group_floats_;
@@ -161,16 +161,21 @@ void reverse_taps(const ConvShape& shape, float* dw) {
 
 }  // namespace
 
+ConvRoute backward_weights_route(const ConvShape& shape) {
+  return route_convolution(shape.window_source(), shape.images, shape.groups, shape.group_out_channels(),
+                           shape.algorithm, ConvPass::weights);
+}
+
 void conv_backward_weights(const ConvShape& shape, const float* x, const float* dy, float* dw) {
   if (shape.images == 0) {
     std::memset(dw, 0,
                 sizeof(float) * static_cast<size_t>(shape.taps() * shape.group_in_channels() * shape.out_channels));
   } else {
-    const ConvRoute route = route_convolution(shape.window_source(), shape.images, shape.groups,
-                                              shape.group_out_channels(), shape.algorithm, ConvPass::weights);
+    const ConvRoute route = backward_weights_route(shape);
     switch (route.loops) {
       case ConvRoute::Loops::direct:
-        WeightsGradient(shape, x, dy).run(dw);
+      case ConvRoute::Loops::im2col:
+        WeightsGradient(shape, route.loops == ConvRoute::Loops::im2col, x, dy).run(dw);
         break;
       case ConvRoute::Loops::depthwise:
         depthwise_backward_weights(shape, x, dy, dw);

@@ -6,6 +6,11 @@
 
 namespace cnnfast {
 
+ConvRoute forward_route(const ConvShape& shape) {
+  return route_convolution(shape.window_source(), shape.images, shape.groups, shape.group_out_channels(),
+                           shape.algorithm, ConvPass::correlation);
+}
+
 void conv_forward(const ConvShape& shape, const float* x, const float* w, const float* bias, Activation activation,
                   float alpha, float* y) {
   Correlation c;

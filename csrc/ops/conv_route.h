@@ -9,15 +9,15 @@
 
 namespace cnnfast {
 
-// What a caller may ask for.
-enum class ConvAlgorithm { automatic, direct, winograd };
+// What a caller may ask for: the library's choice, or one algorithm for tests and measurements.
+enum class ConvAlgorithm { automatic, direct, im2col, winograd, winograd_f4x3, winograd_f2x3, winograd_f2x5 };
 
-// "auto", "direct" or "winograd"; throws std::invalid_argument for others.
+// "auto", "direct", "im2col", "winograd", ...; throws std::invalid_argument that lists them.
 ConvAlgorithm algorithm_from_name(const std::string& op, const std::string& name);
 
 // What runs.
 struct ConvRoute {
-  enum class Loops { direct, depthwise, winograd };
+  enum class Loops { direct, im2col, depthwise, winograd };
   Loops loops = Loops::direct;
   WinogradKind kind{WinogradAxis::unit, WinogradAxis::unit};
 

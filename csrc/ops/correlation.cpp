@@ -36,10 +36,21 @@ Correlation flattened(Correlation c) {
   return c;
 }
 
+// Copied windows count as a block's input too.
+int64_t pixels_at_most(const Correlation& c, Runs runs) {
+  return runs == Runs::windows ? std::max<int64_t>(kMaxTilePixels, kBlockFloats / c.source.window_floats()) : INT64_MAX;
+}
+
 class Loops {
  public:
-  Loops(const Correlation& c, const float* x, const PackedWeights& weights, const float* bias, float* y)
-      : c_(c), x_(x), weights_(weights), bias_(bias), y_(y), grid_(c.source, c.images, kBlockFloats, INT64_MAX) {
+  Loops(const Correlation& c, Runs runs, const float* x, const PackedWeights& weights, const float* bias, float* y)
+      : c_(c),
+        runs_(runs),
+        x_(x),
+        weights_(weights),
+        bias_(bias),
+        y_(y),
+        grid_(c.source, c.images, kBlockFloats, pixels_at_most(c, runs)) {
     const int64_t panels = weights.panels().count();
     const int64_t panel_floats = c.source.window_floats() * weights.panels().width();
     panels_per_task_ = std::clamp<int64_t>(kWeightFloats / panel_floats, 1, panels);
@@ -50,7 +61,7 @@ class Loops {
   }
 
   void run() {
-    const WindowLayout layout(c_.source, grid_, Runs::rows);
+    const WindowLayout layout(c_.source, grid_, runs_);
     const int64_t tasks = panel_groups() * c_.groups * grid_.size();
     const int threads = threads_for(tasks, c_.flops());
     const Scratch scratch(threads, static_cast<size_t>(layout.scratch_floats()));
@@ -98,6 +109,7 @@ class Loops {
   }
 
   const Correlation& c_;
+  Runs runs_;
   const float* x_;
   const PackedWeights& weights_;
   const float* bias_;
@@ -105,6 +117,14 @@ class Loops {
   BlockGrid grid_;
   int64_t panels_per_task_;
 };
+
+void correlate_directly(const Correlation& c, Runs runs, const float* x, const WeightView& w, const float* bias,
+                        float* y) {
+  const KernelLimits limits = kernels().limits;
+  const PackedWeights weights(w, c.groups, c.source.channels,
+                              PanelGrid(c.out_channels, limits.lanes, panel_vectors(c, limits)));
+  Loops(c, runs, x, weights, bias, y).run();
+}
 
 }  // namespace
 
@@ -124,13 +144,6 @@ double Correlation::flops() const {
          static_cast<double>(groups * out_channels) * static_cast<double>(source.window_floats());
 }
 
-void correlate_direct(const Correlation& c, const float* x, const WeightView& w, const float* bias, float* y) {
-  const KernelLimits limits = kernels().limits;
-  const PackedWeights weights(w, c.groups, c.source.channels,
-                              PanelGrid(c.out_channels, limits.lanes, panel_vectors(c, limits)));
-  Loops(c, x, weights, bias, y).run();
-}
-
 void correlate(const Correlation& correlation, const float* x, const WeightView& w, const float* bias, float* y) {
   const Correlation c = flattened(correlation);
   if (c.images == 0 || c.source.axis[2].out == 0) return;
@@ -138,7 +151,9 @@ void correlate(const Correlation& correlation, const float* x, const WeightView&
       route_convolution(c.source, c.images, c.groups, c.out_channels, c.algorithm, ConvPass::correlation);
   switch (route.loops) {
     case ConvRoute::Loops::direct:
-      return correlate_direct(c, x, w, bias, y);
+      return correlate_directly(c, Runs::rows, x, w, bias, y);
+    case ConvRoute::Loops::im2col:
+      return correlate_directly(c, Runs::windows, x, w, bias, y);
     case ConvRoute::Loops::depthwise:
       return correlate_depthwise(c, x, w, bias, y);
     case ConvRoute::Loops::winograd:

@@ -31,9 +31,12 @@ def _conv(
     groups: int,
     activation: str | None,
     flip_kernel: bool,
+    algorithm: str,
 ) -> Any:
     x_array, w, b = to_float32(x, op, "x"), to_float32(kernel, op, "kernel"), optional_float32(bias, op)
-    shape = _core.ConvShape(op, rank, x_array.shape, w.shape, strides, padding, dilation_rate, groups, flip_kernel)
+    shape = _core.ConvShape(
+        op, rank, x_array.shape, w.shape, strides, padding, dilation_rate, groups, flip_kernel, algorithm
+    )
     kind, alpha = fused_activation(op, activation)
     y = _core.conv_forward(shape, x_array, w, b, kind, alpha)
 
@@ -59,6 +62,7 @@ def conv1d(
     groups: int = 1,
     activation: str | None = None,
     flip_kernel: bool = False,
+    algorithm: str = "auto",
 ) -> Any:
     """Convolve sequences: `conv2d` for x (N, W, C) and kernel (KW, C / groups, K).
 
@@ -70,7 +74,9 @@ def conv1d(
         >>> conv1d(np.arange(5.0).reshape(1, 5, 1), np.ones((3, 1, 1))).ravel()
         array([3., 6., 9.], dtype=float32)
     """
-    return _conv("conv1d", 1, x, kernel, bias, strides, padding, dilation_rate, groups, activation, flip_kernel)
+    return _conv(
+        "conv1d", 1, x, kernel, bias, strides, padding, dilation_rate, groups, activation, flip_kernel, algorithm
+    )
 
 
 def conv2d(
@@ -84,6 +90,7 @@ def conv2d(
     groups: int = 1,
     activation: str | None = None,
     flip_kernel: bool = False,
+    algorithm: str = "auto",
 ) -> Any:
     """Convolve images, as CNN layers do: cross-correlation, a bias and an activation in one pass.
 
@@ -102,6 +109,9 @@ def conv2d(
         groups: input and output channels are divided into so many groups that do not see each other.
         activation: None, "linear", "relu", "leaky_relu" (slope 0.2), "sigmoid" or "tanh", fused into the convolution.
         flip_kernel: True for the convolution of mathematics, which turns the kernel by 180 degrees first.
+        algorithm: "auto" chooses by the shape (`conv_algorithms` tells what). For tests and measurements: "direct",
+            "im2col", "winograd" (Lavin and Gray 2016; stride 1 and windows of 3 or 5 only) or one of its transforms
+            "winograd_f4x3", "winograd_f2x3", "winograd_f2x5".
 
     Returns:
         float32 (N, OH, OW, K); a `Tensor` while a tape follows an input.
@@ -119,7 +129,9 @@ def conv2d(
         array([[ 0., 30., 30.,  0.],
                [ 0., 30., 30.,  0.]], dtype=float32)
     """
-    return _conv("conv2d", 2, x, kernel, bias, strides, padding, dilation_rate, groups, activation, flip_kernel)
+    return _conv(
+        "conv2d", 2, x, kernel, bias, strides, padding, dilation_rate, groups, activation, flip_kernel, algorithm
+    )
 
 
 def conv3d(
@@ -133,6 +145,7 @@ def conv3d(
     groups: int = 1,
     activation: str | None = None,
     flip_kernel: bool = False,
+    algorithm: str = "auto",
 ) -> Any:
     """Convolve volumes or video: `conv2d` for x (N, D, H, W, C) and kernel (KD, KH, KW, C / groups, K).
 
@@ -144,7 +157,9 @@ def conv3d(
         >>> conv3d(np.ones((1, 3, 3, 3, 2)), np.ones((3, 3, 3, 2, 1))).item()
         54.0
     """
-    return _conv("conv3d", 3, x, kernel, bias, strides, padding, dilation_rate, groups, activation, flip_kernel)
+    return _conv(
+        "conv3d", 3, x, kernel, bias, strides, padding, dilation_rate, groups, activation, flip_kernel, algorithm
+    )
 
 
 def _depthwise(
@@ -321,6 +336,27 @@ def conv_multiply_adds(
         120422400
     """
     return _shape("conv", x_shape, kernel_shape, strides, padding, dilation_rate, groups).multiply_adds
+
+
+def conv_algorithms(
+    x_shape: Sequence[int],
+    kernel_shape: Sequence[int],
+    *,
+    strides: IntPerAxis = 1,
+    padding: Padding = "valid",
+    dilation_rate: IntPerAxis = 1,
+    groups: int = 1,
+) -> dict[str, str]:
+    """The loops that "auto" chooses for each pass of a convolution on this machine.
+
+    Returns:
+        Names for "forward", "backward_data" and "backward_weights".
+
+    Example:
+        >>> conv_algorithms((8, 56, 56, 64), (3, 3, 64, 64), padding="same", strides=2)["forward"]
+        'direct'
+    """
+    return _shape("conv", x_shape, kernel_shape, strides, padding, dilation_rate, groups).algorithms
 
 
 def _shape(
