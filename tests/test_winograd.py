@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from cnnfast import _core, ops
+from cnnfast import _core, ops, set_precision
 from reference import correlate
 
 # name, window, allowed relative L2 error of one pass against float64 for sums of up to a few thousand products
@@ -126,8 +126,10 @@ def test_unknown_algorithm():
 def test_strict_precision_turns_it_off():
     shape = ((1, 56, 56, 64), (3, 3, 64, 64))
     assert "winograd" in ops.conv_algorithms(*shape)["forward"]
-    _core.set_strict_precision(True)
+    set_precision("strict")
     try:
         assert set(ops.conv_algorithms(*shape).values()) == {"direct"}
     finally:
-        _core.set_strict_precision(False)
+        set_precision("fast")
+    with pytest.raises(ValueError, match="set_precision: precision must be 'fast' or 'strict', got 'exact'"):
+        set_precision("exact")

@@ -12,7 +12,14 @@ from typing import Any
 from cnnfast import _core, ops
 from cnnfast._core import __version__
 from cnnfast.autograd import GradientTape, Tensor, Variable, stop_gradient
-from cnnfast.config import config_info, get_num_threads, set_num_threads, show_config
+from cnnfast.config import (
+    config_info,
+    get_num_threads,
+    get_precision,
+    set_num_threads,
+    set_precision,
+    show_config,
+)
 from cnnfast.gradcheck import gradcheck
 from cnnfast.ops import convert_to_tensor
 
@@ -30,6 +37,7 @@ __all__ = [
     "convert_to_tensor",
     "datasets",
     "get_num_threads",
+    "get_precision",
     "gradcheck",
     "initializers",
     "layers",
@@ -42,6 +50,7 @@ __all__ = [
     "optimizers",
     "random",
     "set_num_threads",
+    "set_precision",
     "show_config",
     "stop_gradient",
     "utils",
