@@ -46,7 +46,7 @@ def broadcast_operands(op: str, x1: ArrayLike, x2: ArrayLike) -> tuple[FloatArra
         ValueError: the shapes do not broadcast.
     """
     a, b = to_float32(x1, op, "x1"), to_float32(x2, op, "x2")
-    if a.shape != b.shape:
+    if a.shape != b.shape and a.ndim and b.ndim:
         try:
             np.broadcast_shapes(a.shape, b.shape)
         except ValueError:
