@@ -6,10 +6,12 @@
 namespace cnnfast {
 
 void bind_activation(pybind11::module_& module);
+void bind_columns(pybind11::module_& module);
 void bind_norm(pybind11::module_& module);
 void bind_elementwise(pybind11::module_& module);
 void bind_conv(pybind11::module_& module);
 void bind_softmax(pybind11::module_& module);
+void bind_pool(pybind11::module_& module);
 void bind_runtime(pybind11::module_& module);
 
 }  // namespace cnnfast

@@ -30,6 +30,14 @@ int64_t integer(const std::string& op, const std::string& argument, const py::ha
 
 }  // namespace
 
+size_t spatial_axes(const std::string& op, const Dims& x_dims) {
+  if (x_dims.size() < 3 || x_dims.size() > 5) {
+    throw std::invalid_argument(op + ": x must have 3, 4 or 5 axes (images, spatial..., channels), its shape is " +
+                                dims_text(x_dims));
+  }
+  return x_dims.size() - 2;
+}
+
 Dims values_per_axis(const std::string& op, const std::string& argument, const py::handle& value, size_t axes) {
   if (is_integer(value)) return Dims(axes, integer(op, argument, value));
   if (!is_sequence(value)) throw_type_error(op, argument, "an integer or a sequence of integers", value);

@@ -10,6 +10,9 @@
 
 namespace cnnfast {
 
+// How many spatial axes x has: 1, 2 or 3 between the images and the channels.
+size_t spatial_axes(const std::string& op, const Dims& x_dims);
+
 // One integer, or a sequence of `axes` of them; an integer counts for every axis. Throws TypeError for what is no
 // integer and ValueError for another number of values.
 Dims values_per_axis(const std::string& op, const std::string& argument, const pybind11::handle& value, size_t axes);

@@ -161,4 +161,20 @@ CNNFAST_INLINE void store_lanes(float* p, Vec v, int lanes) {
   }
 }
 
+// base[offsets[i]] in lane i; lanes past `lanes` are zero.
+CNNFAST_INLINE Vec gather(const float* base, const int32_t* offsets, int lanes) {
+#if defined(__AVX512F__)
+  const __mmask16 mask = static_cast<__mmask16>((1u << lanes) - 1);
+  return (Vec)_mm512_mask_i32gather_ps(_mm512_setzero_ps(), mask, _mm512_maskz_loadu_epi32(mask, offsets), base, 4);
+#elif defined(__AVX2__)
+  const __m256i mask = (__m256i)(lane_index() < broadcast_int(lanes));
+  return (Vec)_mm256_mask_i32gather_ps(_mm256_setzero_ps(), base, _mm256_maskload_epi32(offsets, mask), (__m256)mask,
+                                       4);
+#else
+  Vec v = zero();
+  for (int i = 0; i < lanes; ++i) v[i] = base[offsets[i]];
+  return v;
+#endif
+}
+
 }  // namespace cnnfast::CNNFAST_ISA

@@ -1,0 +1,180 @@
+#include <pybind11/stl.h>
+
+#include "bindings/arrays.h"
+#include "bindings/bind.h"
+#include "bindings/padding.h"
+#include "ops/average_pool.h"
+#include "ops/global_pool.h"
+#include "ops/max_pool.h"
+
+namespace cnnfast {
+namespace {
+
+// A pooling as Python holds it: checked once, used by the forward and the backward pass.
+struct Pooling {
+  std::string op;
+  PoolShape shape;
+};
+
+Pooling pooling_of(const std::string& op, const Dims& x_dims, const py::object& window, const py::object& strides,
+                   const py::object& padding, const py::object& dilation) {
+  const size_t axes = spatial_axes(op, x_dims);
+  return {op, make_pool_shape(op, x_dims, values_per_axis(op, "pool_size", window, axes),
+                              values_per_axis(op, "strides", strides, axes), padding_from_python(op, padding, axes),
+                              values_per_axis(op, "dilation_rate", dilation, axes))};
+}
+
+py::array_t<float> max_forward(const Pooling& pooling, const Floats& x) {
+  require_same_shape(pooling.op.c_str(), "x", dims_of(x), "the pooling's x", pooling.shape.x_dims);
+  py::array_t<float> y = new_floats(pooling.shape.y_dims);
+  const float* from = x.data();
+  float* to = y.mutable_data();
+  const py::gil_scoped_release release_gil;
+  max_pool_forward(pooling.shape, from, to, nullptr);
+  return y;
+}
+
+py::tuple max_forward_with_winners(const Pooling& pooling, const Floats& x) {
+  require_same_shape(pooling.op.c_str(), "x", dims_of(x), "the pooling's x", pooling.shape.x_dims);
+  py::array_t<float> y = new_floats(pooling.shape.y_dims);
+  py::array winners = winner_type(pooling.shape) == WinnerType::byte
+                          ? py::array(new_array<uint8_t>(pooling.shape.y_dims))
+                          : py::array(new_array<int32_t>(pooling.shape.y_dims));
+  const float* from = x.data();
+  float* to = y.mutable_data();
+  void* winners_to = winners.mutable_data();
+  {
+    const py::gil_scoped_release release_gil;
+    max_pool_forward(pooling.shape, from, to, winners_to);
+  }
+  return py::make_tuple(y, winners);
+}
+
+template <typename Winner>
+py::array_t<float> max_backward(const Pooling& pooling, const In<Winner>& winners, const Floats& dy) {
+  require_same_shape(pooling.op.c_str(), "dy", dims_of(dy), "y", pooling.shape.y_dims);
+  require_same_shape(pooling.op.c_str(), "winners", dims_of(winners), "y", pooling.shape.y_dims);
+  if ((winner_type(pooling.shape) == WinnerType::byte) != (sizeof(Winner) == 1)) {
+    throw std::invalid_argument(pooling.op + ": winners are of another pooling");
+  }
+  py::array_t<float> dx = new_floats(pooling.shape.x_dims);
+  const float* from = dy.data();
+  const Winner* winners_from = winners.data();
+  float* to = dx.mutable_data();
+  const py::gil_scoped_release release_gil;
+  max_pool_backward(pooling.shape, from, winners_from, to);
+  return dx;
+}
+
+py::array_t<float> average_forward(const Pooling& pooling, const Floats& x, bool count_include_pad) {
+  require_same_shape(pooling.op.c_str(), "x", dims_of(x), "the pooling's x", pooling.shape.x_dims);
+  py::array_t<float> y = new_floats(pooling.shape.y_dims);
+  const float* from = x.data();
+  float* to = y.mutable_data();
+  const py::gil_scoped_release release_gil;
+  average_pool_forward(pooling.shape, count_include_pad, from, to);
+  return y;
+}
+
+py::array_t<float> average_backward(const Pooling& pooling, const Floats& dy, bool count_include_pad) {
+  require_same_shape(pooling.op.c_str(), "dy", dims_of(dy), "y", pooling.shape.y_dims);
+  py::array_t<float> dx = new_floats(pooling.shape.x_dims);
+  const float* from = dy.data();
+  float* to = dx.mutable_data();
+  const py::gil_scoped_release release_gil;
+  average_pool_backward(pooling.shape, count_include_pad, from, to);
+  return dx;
+}
+
+// Images, the positions of each, and channels.
+struct GlobalShape {
+  int64_t images, positions, channels;
+
+  GlobalShape(const std::string& op, const Dims& x) {
+    if (x.size() < 3) {
+      throw std::invalid_argument(op + ": x must have at least 3 axes (images, spatial..., channels), its shape is " +
+                                  dims_text(x));
+    }
+    images = x.front();
+    channels = x.back();
+    positions = checked_size(Dims(x.begin() + 1, x.end() - 1));
+    if (positions == 0 || channels == 0) {
+      throw std::invalid_argument(op + ": x has no values to pool, its shape is " + dims_text(x));
+    }
+    if (positions > INT32_MAX) {
+      throw std::invalid_argument(op + ": x has " + std::to_string(positions) +
+                                  " positions, at most 2147483647 can be pooled");
+    }
+  }
+  Dims y_dims() const { return {images, channels}; }
+};
+
+py::tuple global_max(const Floats& x) {
+  const GlobalShape shape("global_max_pool", dims_of(x));
+  py::array_t<float> y = new_floats(shape.y_dims());
+  py::array_t<int32_t> winners = new_array<int32_t>(shape.y_dims());
+  const float* from = x.data();
+  float* to = y.mutable_data();
+  int32_t* winners_to = winners.mutable_data();
+  {
+    const py::gil_scoped_release release_gil;
+    global_max_forward(from, shape.images, shape.positions, shape.channels, to, winners_to);
+  }
+  return py::make_tuple(y, winners);
+}
+
+py::array_t<float> global_max_gradient(const Dims& x_dims, const In<int32_t>& winners, const Floats& dy) {
+  const GlobalShape shape("global_max_pool", x_dims);
+  require_same_shape("global_max_pool", "dy", dims_of(dy), "y", shape.y_dims());
+  require_same_shape("global_max_pool", "winners", dims_of(winners), "y", shape.y_dims());
+  py::array_t<float> dx = new_floats(x_dims);
+  const float* from = dy.data();
+  const int32_t* winners_from = winners.data();
+  float* to = dx.mutable_data();
+  const py::gil_scoped_release release_gil;
+  global_max_backward(from, winners_from, shape.images, shape.positions, shape.channels, to);
+  return dx;
+}
+
+py::array_t<float> global_average(const Floats& x) {
+  const GlobalShape shape("global_avg_pool", dims_of(x));
+  py::array_t<float> y = new_floats(shape.y_dims());
+  const float* from = x.data();
+  float* to = y.mutable_data();
+  const py::gil_scoped_release release_gil;
+  global_average_forward(from, shape.images, shape.positions, shape.channels, to);
+  return y;
+}
+
+py::array_t<float> global_average_gradient(const Dims& x_dims, const Floats& dy) {
+  const GlobalShape shape("global_avg_pool", x_dims);
+  require_same_shape("global_avg_pool", "dy", dims_of(dy), "y", shape.y_dims());
+  py::array_t<float> dx = new_floats(x_dims);
+  const float* from = dy.data();
+  float* to = dx.mutable_data();
+  const py::gil_scoped_release release_gil;
+  global_average_backward(from, shape.images, shape.positions, shape.channels, to);
+  return dx;
+}
+
+}  // namespace
+
+void bind_pool(py::module_& module) {
+  py::class_<Pooling>(module, "Pooling")
+      .def(py::init(&pooling_of), py::arg("op"), py::arg("x_shape"), py::arg("pool_size"), py::arg("strides"),
+           py::arg("padding"), py::arg("dilation_rate"))
+      .def_property_readonly("output_shape", [](const Pooling& p) { return py::tuple(py::cast(p.shape.y_dims)); })
+      .def("max", &max_forward, py::arg("x").noconvert())
+      .def("max_with_winners", &max_forward_with_winners, py::arg("x").noconvert())
+      .def("max_backward", &max_backward<uint8_t>, py::arg("winners").noconvert(), py::arg("dy").noconvert())
+      .def("max_backward", &max_backward<int32_t>, py::arg("winners").noconvert(), py::arg("dy").noconvert())
+      .def("average", &average_forward, py::arg("x").noconvert(), py::arg("count_include_pad"))
+      .def("average_backward", &average_backward, py::arg("dy").noconvert(), py::arg("count_include_pad"));
+  module.def("global_max", &global_max, py::arg("x").noconvert());
+  module.def("global_max_backward", &global_max_gradient, py::arg("x_shape"), py::arg("winners").noconvert(),
+             py::arg("dy").noconvert());
+  module.def("global_average", &global_average, py::arg("x").noconvert());
+  module.def("global_average_backward", &global_average_gradient, py::arg("x_shape"), py::arg("dy").noconvert());
+}
+
+}  // namespace cnnfast

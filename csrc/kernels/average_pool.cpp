@@ -1,0 +1,92 @@
+// Average pooling: rows are added up over depth and height first, then along the width.
+#include "kernels/windows.h"
+
+namespace cnnfast::CNNFAST_ISA {
+namespace {
+
+// The average over `taps` of a window's row; load(offset) gives the sums `offset` floats after the window's corner.
+template <int kTaps, typename Load>
+CNNFAST_INLINE Vec average(const PoolRow& r, const Span& taps, float scale, Load load) {
+  const int64_t tap_step = r.width.dilation * r.channels;
+  Vec total = zero();
+  for_each_tap<kTaps>(taps, [&](int64_t t) { total += load(t * tap_step); });
+  return total * broadcast(scale);
+}
+
+CNNFAST_INLINE float share_of_window(const AveragePoolRow& a, const Span& taps) {
+  return 1.0f / (a.divisor * static_cast<float>(a.divide_by_width_taps ? taps.end - taps.begin : 1));
+}
+
+template <int kTaps>
+CNNFAST_INLINE void average_pixel(const PoolRow& r, const AveragePoolRow& a, int64_t o, const Span& taps,
+                                  const float* sums, float* y) {
+  const float* corner = sums + (o * r.width.stride - r.width.pad_before) * r.channels;
+  const float scale = share_of_window(a, taps);
+  for_each_vector(r.channels, [&](int64_t c, int lanes) {
+    const Vec v =
+        average<kTaps>(r, taps, scale, [&](int64_t offset) { return load_lanes(corner + offset + c, lanes); });
+    store_lanes(y + o * r.channels + c, v, lanes);
+  });
+}
+
+template <int kTaps>
+CNNFAST_INLINE void average_row(const PoolRow& r, const AveragePoolRow& a, const float* sums, float* y) {
+  const Span whole = whole_windows(r.width, r.begin, r.end, 0, r.width.in);
+  const auto clipped = [&](int64_t from, int64_t to) {
+    for (int64_t o = from; o < to; ++o) {
+      const int64_t start = o * r.width.stride - r.width.pad_before;
+      average_pixel<0>(r, a, o, taps_within(r.width, start, 0, r.width.in), sums, y);
+    }
+  };
+  const Span taps{0, r.width.window};
+  clipped(r.begin, whole.begin);
+  if (r.offsets != nullptr) {
+    const float* corner = sums + (whole.begin * r.width.stride - r.width.pad_before) * r.channels;
+    const float scale = share_of_window(a, taps);
+    for_each_vector((whole.end - whole.begin) * r.channels, [&](int64_t i, int lanes) {
+      const Vec v =
+          average<kTaps>(r, taps, scale, [&](int64_t offset) { return gather(corner + offset, r.offsets + i, lanes); });
+      store_lanes(y + whole.begin * r.channels + i, v, lanes);
+    });
+  } else {
+    for (int64_t o = whole.begin; o < whole.end; ++o) average_pixel<kTaps>(r, a, o, taps, sums, y);
+  }
+  clipped(whole.end, r.end);
+}
+
+}  // namespace
+
+void add_pool_rows(const PoolRow& r, const float* x, float* sums) {
+  for_each_vector(r.width.in * r.channels, [&](int64_t i, int lanes) {
+    Vec total = zero();
+    for (int64_t d = r.depth.begin; d < r.depth.end; ++d) {
+      const float* plane = x + (r.depth.start + d * r.depth.dilation) * r.plane;
+      for (int64_t h = r.height.begin; h < r.height.end; ++h) {
+        total += load_lanes(plane + (r.height.start + h * r.height.dilation) * r.row + i, lanes);
+      }
+    }
+    store_lanes(sums + i, total, lanes);
+  });
+}
+
+void average_pool_row(const PoolRow& r, const AveragePoolRow& a, const float* sums, float* y) {
+  switch (r.width.window) {
+    case 2:
+      return average_row<2>(r, a, sums, y);
+    case 3:
+      return average_row<3>(r, a, sums, y);
+    default:
+      return average_row<0>(r, a, sums, y);
+  }
+}
+
+void average_pool_gradient_row(const PoolGradientRow& r, const AveragePoolRow& a, const float* dy, float* dx) {
+  spread_row_unrolled(r, dx, [&](int64_t o, int64_t c, int lanes, const Span&) {
+    // Not the taps in this piece of dx but those inside the array share the gradient.
+    const Span taps = taps_within(r.width, o * r.width.stride - r.width.pad_before, 0, r.width.in);
+    const Vec share = load_lanes(dy + o * r.channels + c, lanes) * broadcast(share_of_window(a, taps));
+    return [share](int64_t) { return share; };
+  });
+}
+
+}  // namespace cnnfast::CNNFAST_ISA

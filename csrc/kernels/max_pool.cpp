@@ -1,0 +1,162 @@
+// Max pooling: the first maximum of a window wins; the first NaN, where there is one.
+#include "kernels/windows.h"
+
+namespace cnnfast::CNNFAST_ISA {
+namespace {
+
+struct NoWinners {};
+
+CNNFAST_INLINE void store_winners(NoWinners*, int64_t, IntVec, int) {}
+CNNFAST_INLINE void store_winners(uint8_t* winners, int64_t place, IntVec taps, int lanes) {
+  store_bytes(winners + place, taps, lanes);
+}
+CNNFAST_INLINE void store_winners(int32_t* winners, int64_t place, IntVec taps, int lanes) {
+  store_lanes(reinterpret_cast<float*>(winners + place), (Vec)taps, lanes);
+}
+
+CNNFAST_INLINE IntVec load_winners(const uint8_t* winners, int64_t place, int lanes) {
+  return load_bytes(winners + place, lanes);
+}
+CNNFAST_INLINE IntVec load_winners(const int32_t* winners, int64_t place, int lanes) {
+  return (IntVec)load_lanes(reinterpret_cast<const float*>(winners + place), lanes);
+}
+
+// The maximum over a window and its tap; load(offset) gives the values `offset` floats after the window's corner in its
+// first row and depth.
+template <int kTaps, typename Load>
+CNNFAST_INLINE void maximum(const PoolRow& r, const Span& taps, Load load, Vec& best, IntVec& winner) {
+  const int64_t tap_step = r.width.dilation * r.channels;
+  best = broadcast(-__builtin_inff());
+  // Where everything is -inf, the first tap inside the array wins.
+  winner = broadcast_int(
+      static_cast<int32_t>((r.depth.begin * r.height_taps + r.height.begin) * r.width.window + taps.begin));
+  for (int64_t d = r.depth.begin; d < r.depth.end; ++d) {
+    for (int64_t h = r.height.begin; h < r.height.end; ++h) {
+      const int64_t line =
+          (r.depth.start + d * r.depth.dilation) * r.plane + (r.height.start + h * r.height.dilation) * r.row;
+      const int64_t first = (d * r.height_taps + h) * r.width.window;
+      for_each_tap<kTaps>(taps, [&](int64_t t) {
+        const Vec v = load(line + t * tap_step);
+        const IntVec better = ~(v <= best) & ~is_nan(best);
+        best = select(better, v, best);
+        winner = select_int(better, broadcast_int(static_cast<int32_t>(first + t)), winner);
+      });
+    }
+  }
+}
+
+template <int kTaps, typename Winner>
+CNNFAST_INLINE void pool_pixel(const PoolRow& r, int64_t o, const Span& taps, const float* x, float* y,
+                               Winner* winners) {
+  const float* corner = x + (o * r.width.stride - r.width.pad_before) * r.channels;
+  for_each_vector(r.channels, [&](int64_t c, int lanes) {
+    Vec best;
+    IntVec winner;
+    maximum<kTaps>(r, taps, [&](int64_t offset) { return load_lanes(corner + offset + c, lanes); }, best, winner);
+    store_lanes(y + o * r.channels + c, best, lanes);
+    store_winners(winners, o * r.channels + c, winner, lanes);
+  });
+}
+
+// Whole windows with few channels: vectors run across pixels.
+template <int kTaps, typename Winner>
+CNNFAST_INLINE void pool_across(const PoolRow& r, const Span& outputs, const float* x, float* y, Winner* winners) {
+  const float* corner = x + (outputs.begin * r.width.stride - r.width.pad_before) * r.channels;
+  const int64_t to = outputs.begin * r.channels;
+  for_each_vector((outputs.end - outputs.begin) * r.channels, [&](int64_t i, int lanes) {
+    Vec best;
+    IntVec winner;
+    maximum<kTaps>(
+        r, {0, r.width.window}, [&](int64_t offset) { return gather(corner + offset, r.offsets + i, lanes); }, best,
+        winner);
+    store_lanes(y + to + i, best, lanes);
+    store_winners(winners, to + i, winner, lanes);
+  });
+}
+
+template <int kTaps, typename Winner>
+CNNFAST_INLINE void pool_row(const PoolRow& r, const float* x, float* y, Winner* winners) {
+  const Span whole = whole_windows(r.width, r.begin, r.end, 0, r.width.in);
+  const auto clipped = [&](int64_t from, int64_t to) {
+    for (int64_t o = from; o < to; ++o) {
+      const int64_t start = o * r.width.stride - r.width.pad_before;
+      pool_pixel<0>(r, o, taps_within(r.width, start, 0, r.width.in), x, y, winners);
+    }
+  };
+  clipped(r.begin, whole.begin);
+  if (r.offsets != nullptr) {
+    pool_across<kTaps>(r, whole, x, y, winners);
+  } else {
+    for (int64_t o = whole.begin; o < whole.end; ++o) pool_pixel<kTaps>(r, o, {0, r.width.window}, x, y, winners);
+  }
+  clipped(whole.end, r.end);
+}
+
+template <typename Winner>
+CNNFAST_INLINE void pool_row_of(const PoolRow& r, const float* x, float* y, Winner* winners) {
+  switch (r.width.window) {
+    case 2:
+      return pool_row<2>(r, x, y, winners);
+    case 3:
+      return pool_row<3>(r, x, y, winners);
+    default:
+      return pool_row<0>(r, x, y, winners);
+  }
+}
+
+// Gives each input of a window its share: dy where it won, else nothing.
+template <typename Winner>
+CNNFAST_INLINE void gradient_row(const PoolGradientRow& r, const float* dy, const Winner* winners, float* dx) {
+  const IntVec first_tap = broadcast_int(static_cast<int32_t>(r.first_tap));
+  spread_row_unrolled(r, dx, [&](int64_t o, int64_t c, int lanes, const Span&) {
+    const Vec d = load_lanes(dy + o * r.channels + c, lanes);
+    const IntVec winner = load_winners(winners, o * r.channels + c, lanes) - first_tap;
+    return [d, winner](int64_t t) { return select(winner == broadcast_int(static_cast<int32_t>(t)), d, zero()); };
+  });
+}
+
+template <typename Winner>
+CNNFAST_INLINE void scatter_row(const PoolScatterRow& row, const float* dy, const Winner* winners, float* dx) {
+  const PoolScatterRow r = row;  // a local copy: stores to dx cannot change it
+  int64_t place = r.begin * r.channels;
+  int64_t corner = r.start;
+  for (int64_t o = r.begin; o < r.end; ++o, corner += r.step) {
+    for (int64_t c = 0; c < r.channels; ++c, ++place) {
+      const int64_t tap = winners[place];
+      if (tap < 0 || tap >= r.taps) continue;
+      const int64_t to = corner + r.offsets[tap] + c;
+      if (to >= r.lower && to < r.upper) dx[to] += dy[place];
+    }
+  }
+}
+
+}  // namespace
+
+void max_pool_row(const PoolRow& r, const float* x, float* y, WinnerType type, void* winners) {
+  switch (type) {
+    case WinnerType::none:
+      return pool_row_of(r, x, y, static_cast<NoWinners*>(nullptr));
+    case WinnerType::byte:
+      return pool_row_of(r, x, y, static_cast<uint8_t*>(winners));
+    case WinnerType::int32:
+      return pool_row_of(r, x, y, static_cast<int32_t*>(winners));
+  }
+}
+
+void max_pool_gradient_row(const PoolGradientRow& r, const float* dy, WinnerType type, const void* winners, float* dx) {
+  if (type == WinnerType::byte) {
+    gradient_row(r, dy, static_cast<const uint8_t*>(winners), dx);
+  } else {
+    gradient_row(r, dy, static_cast<const int32_t*>(winners), dx);
+  }
+}
+
+void max_pool_scatter_row(const PoolScatterRow& r, const float* dy, WinnerType type, const void* winners, float* dx) {
+  if (type == WinnerType::byte) {
+    scatter_row(r, dy, static_cast<const uint8_t*>(winners), dx);
+  } else {
+    scatter_row(r, dy, static_cast<const int32_t*>(winners), dx);
+  }
+}
+
+}  // namespace cnnfast::CNNFAST_ISA
