@@ -119,3 +119,91 @@ def softmax(x, axis):
 
 def cross_entropy(labels, logits):
     return -np.sum(labels * log_softmax(logits, -1), -1)
+# ---- pooling and windows
+
+
+def window_taps(sizes, window, strides, pads, dilation):
+    """For every output position of a pooling: (position, list of (tap, place in x)), taps inside x only."""
+    out = [
+        (n + before + after - (k - 1) * d - 1) // s + 1
+        for n, k, s, (before, after), d in zip(sizes, window, strides, pads, dilation, strict=True)
+    ]
+    for position in np.ndindex(*out):
+        taps = []
+        for number, tap in enumerate(np.ndindex(*window)):
+            place = tuple(
+                o * s - before + t * d
+                for o, s, (before, _), t, d in zip(position, strides, pads, tap, dilation, strict=True)
+            )
+            if all(0 <= p < n for p, n in zip(place, sizes, strict=True)):
+                taps.append((number, place))
+        yield position, taps
+
+
+def pool_shape(x, windows):
+    return (len(x), *(max(p[a] for p, _ in windows) + 1 for a in range(x.ndim - 2)), x.shape[-1])
+
+
+def max_pool(x, dy, *window):
+    """The maxima of x's windows, and the gradient: each dy goes to the first place that holds the maximum."""
+    windows = list(window_taps(x.shape[1:-1], *window))
+    y, dx = np.zeros(pool_shape(x, windows)), np.zeros(x.shape)
+    image, channel = np.indices((len(x), x.shape[-1]))
+    for position, taps in windows:
+        here = (slice(None), *position)
+        values = np.stack([x[(slice(None), *place)] for _, place in taps])
+        winner = np.argmax(values, axis=0)  # the first maximum, or the first NaN
+        y[here] = values[winner, image, channel]
+        for number, (_, place) in enumerate(taps):
+            dx[(slice(None), *place)] += np.where(winner == number, dy[here], 0) if dy is not None else 0
+    return y, dx
+
+
+def average_pool(x, dy, include_pad, *window):
+    """The means of x's windows, and the gradient: each dy spread evenly over its window."""
+    windows = list(window_taps(x.shape[1:-1], *window))
+    y, dx = np.zeros(pool_shape(x, windows)), np.zeros(x.shape)
+    for position, taps in windows:
+        count = np.prod(window[0]) if include_pad else len(taps)
+        for _, place in taps:
+            here, there = (slice(None), *position), (slice(None), *place)
+            y[here] += x[there] / count
+            if dy is not None:
+                dx[there] += dy[here] / count
+    return y, dx
+
+
+def columns_of_windows(x, *window):
+    """im2col: (N, out..., taps * C)."""
+    windows = list(window_taps(x.shape[1:-1], *window))
+    shape = pool_shape(x, windows)
+    columns = np.zeros((*shape[:-1], int(np.prod(window[0])), x.shape[-1]))
+    for position, taps in windows:
+        for number, place in taps:
+            columns[(slice(None), *position, number)] = x[(slice(None), *place)]
+    return columns.reshape(*shape[:-1], -1)
+
+
+# ---- normalisation
+
+
+def batch_norm(x, mean, variance, gamma, beta, epsilon, relu):
+    y = gamma * (x - mean) / np.sqrt(variance + epsilon) + beta
+    return np.where(y <= 0, 0, y) if relu else y
+
+
+def batch_norm_gradient(x, dy, mean, variance, gamma, beta, epsilon, relu, training):
+    """dx, dgamma, dbeta by the chain rule, one intermediate at a time."""
+    n = x.size // x.shape[-1]
+    axes = tuple(range(x.ndim - 1))
+    deviation = np.sqrt(variance + epsilon)
+    normal = (x - mean) / deviation
+    if relu:
+        dy = np.where(gamma * normal + beta > 0, dy, 0)
+    dnormal = dy * gamma
+    dx = dnormal / deviation
+    if training:
+        dvariance = np.sum(dnormal * (x - mean), axes) * -0.5 / deviation**3
+        dmean = np.sum(-dnormal / deviation, axes)
+        dx = dx + dvariance * 2 * (x - mean) / n + dmean / n
+    return dx, np.sum(dy * normal, axes), np.sum(dy, axes)

@@ -17,9 +17,11 @@ struct ColumnWindows {
 ColumnWindows windows_of(const std::string& op, const Dims& x_dims, const py::object& kernel, const py::object& strides,
                          const py::object& padding, const py::object& dilation) {
   const size_t axes = spatial_axes(op, x_dims);
-  return {op, make_column_shape(op, x_dims, values_per_axis(op, "kernel_size", kernel, axes),
-                                values_per_axis(op, "strides", strides, axes), padding_from_python(op, padding, axes),
-                                values_per_axis(op, "dilation_rate", dilation, axes))};
+  const Dims kernel_values = values_per_axis(op, "kernel_size", kernel, axes);
+  const Dims stride_values = values_per_axis(op, "strides", strides, axes);
+  const Padding padding_values = padding_from_python(op, padding, axes);
+  const Dims dilation_values = values_per_axis(op, "dilation_rate", dilation, axes);
+  return {op, make_column_shape(op, x_dims, kernel_values, stride_values, padding_values, dilation_values)};
 }
 
 py::array_t<float> to_columns(const ColumnWindows& windows, const Floats& x) {

@@ -19,9 +19,11 @@ struct Pooling {
 Pooling pooling_of(const std::string& op, const Dims& x_dims, const py::object& window, const py::object& strides,
                    const py::object& padding, const py::object& dilation) {
   const size_t axes = spatial_axes(op, x_dims);
-  return {op, make_pool_shape(op, x_dims, values_per_axis(op, "pool_size", window, axes),
-                              values_per_axis(op, "strides", strides, axes), padding_from_python(op, padding, axes),
-                              values_per_axis(op, "dilation_rate", dilation, axes))};
+  const Dims window_values = values_per_axis(op, "pool_size", window, axes);
+  const Dims stride_values = values_per_axis(op, "strides", strides, axes);
+  const Padding padding_values = padding_from_python(op, padding, axes);
+  const Dims dilation_values = values_per_axis(op, "dilation_rate", dilation, axes);
+  return {op, make_pool_shape(op, x_dims, window_values, stride_values, padding_values, dilation_values)};
 }
 
 py::array_t<float> max_forward(const Pooling& pooling, const Floats& x) {

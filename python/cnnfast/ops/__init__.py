@@ -14,6 +14,7 @@ from cnnfast.ops.activations import (
     softplus,
     tanh,
 )
+from cnnfast.ops.columns import col2im, im2col
 from cnnfast.ops.conv import (
     conv1d,
     conv2d,
@@ -28,6 +29,18 @@ from cnnfast.ops.conv import (
 from cnnfast.ops.conv_transpose import conv1d_transpose, conv2d_transpose, conv3d_transpose
 from cnnfast.ops.indexing import index, one_hot, split, take, where
 from cnnfast.ops.math import add, clip, divide, maximum, minimum, multiply, power, subtract
+from cnnfast.ops.normalization import batch_normalization
+from cnnfast.ops.pooling import (
+    avg_pool1d,
+    avg_pool2d,
+    avg_pool3d,
+    global_avg_pool,
+    global_max_pool,
+    max_pool1d,
+    max_pool2d,
+    max_pool3d,
+    pool_output_shape,
+)
 from cnnfast.ops.products import matmul
 from cnnfast.ops.reductions import max, mean, min, prod, std, sum, var
 from cnnfast.ops.shaping import (
@@ -66,8 +79,13 @@ __all__ = [
     "abs",
     "activation",
     "add",
+    "avg_pool1d",
+    "avg_pool2d",
+    "avg_pool3d",
+    "batch_normalization",
     "broadcast_to",
     "clip",
+    "col2im",
     "concatenate",
     "conv1d",
     "conv1d_transpose",
@@ -90,6 +108,9 @@ __all__ = [
     "expm1",
     "flip",
     "gelu",
+    "global_avg_pool",
+    "global_max_pool",
+    "im2col",
     "index",
     "leaky_relu",
     "linear",
@@ -99,6 +120,9 @@ __all__ = [
     "logits_of",
     "matmul",
     "max",
+    "max_pool1d",
+    "max_pool2d",
+    "max_pool3d",
     "maximum",
     "mean",
     "min",
@@ -108,6 +132,7 @@ __all__ = [
     "negative",
     "one_hot",
     "pad",
+    "pool_output_shape",
     "power",
     "prod",
     "ravel",

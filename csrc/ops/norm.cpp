@@ -1,0 +1,144 @@
+#include "ops/norm.h"
+
+#include <algorithm>
+#include <cmath>
+#include <vector>
+
+#include "dispatch.h"
+#include "ops/reduce.h"
+#include "runtime/memory.h"
+#include "runtime/parallel.h"
+
+namespace cnnfast {
+namespace {
+
+float inverse_deviation(const BatchNorm& norm, int64_t channel) {
+  return static_cast<float>(1 / std::sqrt(static_cast<double>(norm.variance[channel]) + norm.epsilon));
+}
+
+// The kernels' parameters: one tile each, side by side in scratch memory.
+class Tiles {
+ public:
+  explicit Tiles(const BatchNorm& norm)
+      : norm_(norm),
+        columns_(columns_of(norm.channels)),
+        width_(columns_.count * columns_.repeat),
+        memory_(static_cast<size_t>(kTiles * width_)) {
+    fill(0, [&](int64_t c) { return norm.mean[c]; });
+    fill(1, [&](int64_t c) { return inverse_deviation(norm, c) * (norm.gamma ? norm.gamma[c] : 1.0f); });
+    fill(2, [&](int64_t c) { return norm.beta ? norm.beta[c] : 0.0f; });
+    fill(3, [](int64_t) { return 0.0f; });
+    fill(4, [](int64_t) { return 0.0f; });
+  }
+
+  Normalizer normalizer() const { return {columns_, norm_.relu, tile(0), tile(1), tile(2), tile(3), tile(4)}; }
+
+  // What dx owes to the mean and the variance, which depend on x; `sums` are those of dy and of dy * (x - mean).
+  void set_gradient_of_statistics(const float* sums) {
+    const float share = 1.0f / static_cast<float>(norm_.rows);
+    fill(3, [&](int64_t c) {
+      const float inverse = inverse_deviation(norm_, c);
+      return -tile(1)[c] * inverse * inverse * (sums[norm_.channels + c] * share);
+    });
+    fill(4, [&](int64_t c) { return -tile(1)[c] * (sums[c] * share); });
+  }
+
+ private:
+  static constexpr int64_t kTiles = 5;
+
+  float* tile(int64_t index) const { return memory_.data() + index * width_; }
+
+  template <typename Value>
+  void fill(int64_t index, Value value) {
+    float* to = tile(index);
+    for (int64_t i = 0; i < width_; ++i) to[i] = i < columns_.count ? value(i) : to[i - columns_.count];
+  }
+
+  const BatchNorm& norm_;
+  Columns columns_;
+  int64_t width_;
+  Scratch memory_;
+};
+
+// Rows in chunks whose partition depends on the shape alone.
+struct Chunks {
+  int64_t rows, chunk, count;
+  int threads;
+  Chunks(int64_t row_count, int64_t channels)
+      : rows(row_count),
+        chunk(reduction_chunk(columns_of(channels))),
+        count((row_count + chunk - 1) / chunk),
+        threads(threads_for(count, 3 * static_cast<double>(row_count) * static_cast<double>(channels))) {}
+
+  // Calls body(chunk's index, first row, rows) for all, in parallel.
+  template <typename Body>
+  void run(Body body) const {
+    parallel_tasks(count, threads, [&](int64_t i, int) { body(i, i * chunk, std::min(chunk, rows - i * chunk)); });
+  }
+};
+
+}  // namespace
+
+void batch_moments(const float* x, int64_t rows, int64_t channels, float* mean, float* variance) {
+  const Columns columns = columns_of(channels);
+  const Chunks chunks(rows, channels);
+  const Scratch partial(static_cast<size_t>(2 * chunks.count * channels));
+  chunks.run([&](int64_t i, int64_t first, int64_t count) {
+    float* means = partial.data() + 2 * i * channels;
+    kernels().column_moments(columns, x + first * channels, count, means, means + channels);
+  });
+  std::vector<double> means(static_cast<size_t>(channels)), squares(static_cast<size_t>(channels));
+  for (int64_t i = 0; i < chunks.count; ++i) {
+    const float *chunk_means = partial.data() + 2 * i * channels, *chunk_squares = chunk_means + channels;
+    const double before = static_cast<double>(i * chunks.chunk);
+    const double added = static_cast<double>(std::min(chunks.chunk, rows - i * chunks.chunk));
+    const double share = added / (before + added);
+    for (size_t c = 0; c < means.size(); ++c) {
+      const double delta = chunk_means[c] - means[c];
+      means[c] += delta * share;
+      squares[c] += chunk_squares[c] + delta * delta * before * share;
+    }
+  }
+  for (int64_t c = 0; c < channels; ++c) {
+    mean[c] = static_cast<float>(means[static_cast<size_t>(c)]);
+    variance[c] = static_cast<float>(squares[static_cast<size_t>(c)] / static_cast<double>(rows));
+  }
+}
+
+void batch_norm_forward(const BatchNorm& norm, const float* x, float* y) {
+  const Tiles tiles(norm);
+  const Normalizer normalizer = tiles.normalizer();
+  Chunks(norm.rows, norm.channels).run([&](int64_t, int64_t first, int64_t count) {
+    kernels().normalize(normalizer, x + first * norm.channels, y + first * norm.channels, count * norm.channels);
+  });
+}
+
+void batch_norm_backward(const BatchNorm& norm, bool of_statistics, const float* x, const float* dy, float* dx,
+                         float* dgamma, float* dbeta) {
+  const int64_t channels = norm.channels;
+  Tiles tiles(norm);
+  const Chunks chunks(norm.rows, channels);
+  const Scratch partial(static_cast<size_t>(2 * chunks.count * channels)), sums(static_cast<size_t>(2 * channels));
+  {
+    const Normalizer normalizer = tiles.normalizer();
+    chunks.run([&](int64_t i, int64_t first, int64_t count) {
+      float* to = partial.data() + 2 * i * channels;
+      kernels().normalize_gradient_sums(normalizer, x + first * channels, dy + first * channels, count, to,
+                                        to + channels);
+    });
+  }
+  channel_sums(partial.data(), chunks.count, 2 * channels, sums.data());
+  for (int64_t c = 0; c < channels; ++c) {
+    dbeta[c] = sums.data()[c];
+    dgamma[c] = sums.data()[channels + c] * inverse_deviation(norm, c);
+  }
+  if (dx == nullptr) return;
+  if (of_statistics) tiles.set_gradient_of_statistics(sums.data());
+  const Normalizer normalizer = tiles.normalizer();
+  chunks.run([&](int64_t, int64_t first, int64_t count) {
+    kernels().normalize_gradient(normalizer, x + first * channels, dy + first * channels, dx + first * channels,
+                                 count * channels);
+  });
+}
+
+}  // namespace cnnfast
