@@ -119,6 +119,8 @@ def softmax(x, axis):
 
 def cross_entropy(labels, logits):
     return -np.sum(labels * log_softmax(logits, -1), -1)
+
+
 # ---- pooling and windows
 
 

@@ -91,7 +91,9 @@ def test_errors():
         ops.im2col(x, 6)
     with pytest.raises(ValueError, match=r"im2col: x must have 3, 4 or 5 axes .*\(5, 2\)"):
         ops.im2col(x[0, 0], 1)
-    with pytest.raises(ValueError, match=r"col2im: columns of shape \(1, 3, 3, 18\) make x of shape .*, got \(1, 3, 3, 17\)"):
+    with pytest.raises(
+        ValueError, match=r"col2im: columns of shape \(1, 3, 3, 18\) make x of shape .*, got \(1, 3, 3, 17\)"
+    ):
         ops.col2im(np.zeros((1, 3, 3, 17)), (1, 5, 5, 2), 3)
     with pytest.raises(ValueError, match="larger than this machine can address"):
         ops.im2col(np.zeros((1, 1, 1, 1)), 2**29, padding=2**29)

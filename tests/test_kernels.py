@@ -9,6 +9,7 @@ import pytest
 
 import reference
 from cnnfast import _core, ops
+from cnnfast.autograd import GradientTape, Tensor
 from reference import assert_close, correlate, same_pads
 
 
@@ -122,6 +123,60 @@ def peak_chains(rng):
     assert 0.01 < _core.measure_peak(0.01) < 1e6
 
 
+def gradient(function, x, dy):
+    x = Tensor(x)
+    with GradientTape() as tape:
+        tape.watch(x)
+        y = function(x)
+    return tape.gradient(y, x, output_gradients=dy).numpy()
+
+
+def channel_sums(rng):
+    x = uniform(rng, 50, 19)
+    assert_close(_core.channel_sums(x), x.astype(float).sum(0), 50)
+
+
+def batch_normalization(rng):
+    x, dy = uniform(rng, 50, 19), uniform(rng, 50, 19)
+    ones, zeros = np.ones(19, np.float32), np.zeros(19, np.float32)
+
+    def normalize(v):
+        return ops.batch_normalization(v, None, None, zeros, ones, training=True)[0]
+
+    mean, variance = x.astype(float).mean(0), x.astype(float).var(0)
+    arguments = (mean, variance, 1.0, 0.0, 1e-3, False)
+    assert_close(normalize(x), reference.batch_norm(x, *arguments), 50)
+    expected = reference.batch_norm_gradient(x.astype(float), dy, *arguments, True)[0]
+    assert_close(gradient(normalize, x, dy), expected, 50)
+
+
+def max_pool(rng):
+    for channels in (1, 64):  # a scatter for few channels, rows for many
+        x, dy = uniform(rng, 2, 6, 8, channels), uniform(rng, 2, 3, 4, channels)
+        y, dx = reference.max_pool(x, dy, (2, 2), (2, 2), [(0, 0)] * 2, (1, 1))
+        np.testing.assert_array_equal(ops.max_pool2d(x), y)
+        np.testing.assert_array_equal(gradient(ops.max_pool2d, x, dy), dx)
+
+
+def average_pool(rng):
+    x, dy = uniform(rng, 2, 6, 8, 19), uniform(rng, 2, 3, 4, 19)
+    y, dx = reference.average_pool(x, dy, False, (2, 2), (2, 2), [(0, 0)] * 2, (1, 1))
+    assert_close(ops.avg_pool2d(x), y)
+    assert_close(gradient(ops.avg_pool2d, x, dy), dx)
+
+
+def global_max_pool(rng):
+    x = uniform(rng, 2, 30, 19)
+    np.testing.assert_array_equal(ops.global_max_pool(x), x.max(1))
+
+
+def columns(rng):
+    x = uniform(rng, 2, 6, 8, 19)
+    c = ops.im2col(x, 3)
+    np.testing.assert_array_equal(c, reference.columns_of_windows(x, (3, 3), (1, 1), [(0, 0)] * 2, (1, 1)))
+    np.testing.assert_allclose(np.vdot(c, c), np.vdot(x, ops.col2im(c, x.shape, 3)), rtol=1e-4)
+
+
 # kernel -> a function that runs an operation which needs this kernel and checks what comes out
 CASES = {
     "conv_tile": convolution,
@@ -148,6 +203,20 @@ CASES = {
     "cross_entropy_backward": cross_entropy_backward,
     "sparse_cross_entropy_forward": sparse_cross_entropy_forward,
     "sparse_cross_entropy_backward": sparse_cross_entropy_backward,
+    "column_sums": channel_sums,
+    "column_moments": batch_normalization,
+    "normalize": batch_normalization,
+    "normalize_gradient": batch_normalization,
+    "normalize_gradient_sums": batch_normalization,
+    "max_pool_row": max_pool,
+    "max_pool_gradient_row": max_pool,
+    "max_pool_scatter_row": max_pool,
+    "add_pool_rows": average_pool,
+    "average_pool_row": average_pool,
+    "average_pool_gradient_row": average_pool,
+    "column_maxima": global_max_pool,
+    "im2col_row": columns,
+    "col2im_row": columns,
     "peak_chains": peak_chains,
 }
 

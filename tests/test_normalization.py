@@ -91,7 +91,11 @@ def test_without_scale_or_shift(isa, rng):
     ones, zeros = np.ones(7, np.float32), np.zeros(7, np.float32)
     dy = rng.standard_normal(x.shape).astype(np.float32)
     for training in (False, True):
-        for given, whole in (((None, beta), (ones, beta)), ((gamma, None), (gamma, zeros)), ((None, None), (ones, zeros))):
+        for given, whole in (
+            ((None, beta), (ones, beta)),
+            ((gamma, None), (gamma, zeros)),
+            ((None, None), (ones, zeros)),
+        ):
             y, gradients = run(x, (*given, mean, variance), dy, training=training)
             expected_y, expected = run(x, (*whole, mean, variance), dy, training=training)
             np.testing.assert_array_equal(y[0], expected_y[0])

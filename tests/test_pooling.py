@@ -132,8 +132,14 @@ def test_long_signals_are_cut_into_pieces_that_fit_together(isa, rng):
 
 @pytest.mark.parametrize(
     ("shape", "window", "stride"),
-    [((1, 61, 50, 1), 3, 2), ((1, 40, 33, 24), 3, 2), ((5, 30, 30, 6), 2, 2), ((1, 9, 9, 9, 16), 3, 1), ((1, 9001, 2), 5, 3)],
-)  # fmt: skip
+    [
+        ((1, 61, 50, 1), 3, 2),
+        ((1, 40, 33, 24), 3, 2),
+        ((5, 30, 30, 6), 2, 2),
+        ((1, 9, 9, 9, 16), 3, 1),
+        ((1, 9001, 2), 5, 3),
+    ],
+)
 def test_same_bits_for_all_threads(isa, rng, same_bits_for_all_threads, shape, window, stride):
     x = rng.standard_normal(shape).astype(np.float32)
     for pool in (MAX[len(shape) - 2], AVERAGE[len(shape) - 2]):
@@ -206,7 +212,15 @@ def test_numerical_gradients():
     assert gradcheck(lambda v: ops.global_avg_pool(v, keepdims=True), [x])
 
 
-GLOBAL_SHAPES = [(3, 1, 1, 1), (2, 7, 5, 3), (1, 40_000, 1), (4, 13, 16), (2, 5, 4, 3, 17), (1, 90, 80, 64), (2, 9, 700)]
+GLOBAL_SHAPES = [
+    (3, 1, 1, 1),
+    (2, 7, 5, 3),
+    (1, 40_000, 1),
+    (4, 13, 16),
+    (2, 5, 4, 3, 17),
+    (1, 90, 80, 64),
+    (2, 9, 700),
+]
 
 
 @pytest.mark.parametrize("shape", GLOBAL_SHAPES)
@@ -222,7 +236,9 @@ def test_global_pooling(isa, threads, rng, shape):
         np.testing.assert_array_equal(dx, np.where(winners, dy.reshape(shape[0], 1, -1), 0).reshape(shape))
         y, _, dx = run(ops.global_avg_pool, x, dy, keepdims=keepdims)
         assert_close(y, flat.mean(1, dtype=float).reshape(kept), flat.shape[1])
-        assert_close(dx, np.broadcast_to(dy.astype(float).reshape(shape[0], 1, -1) / flat.shape[1], flat.shape).reshape(shape))
+        assert_close(
+            dx, np.broadcast_to(dy.astype(float).reshape(shape[0], 1, -1) / flat.shape[1], flat.shape).reshape(shape)
+        )
 
 
 @pytest.mark.parametrize("channels", [1, 5, 16, 70])
@@ -265,7 +281,8 @@ def test_other_dtypes_and_layouts(dtype):
 def test_errors():
     x = np.zeros((2, 5, 6, 3), np.float32)
     cases = [
-        (ValueError, r"max_pool2d: x expects 4 axes \(N, H, W, C\), got shape \(5, 6, 3\)", lambda: ops.max_pool2d(x[0])),
+        (ValueError, r"max_pool2d: x expects 4 axes \(N, H, W, C\), got shape \(5, 6, 3\)",
+         lambda: ops.max_pool2d(x[0])),
         (ValueError, "max_pool2d: pool_size spans 7 values along height, x has 5", lambda: ops.max_pool2d(x, 7)),
         (ValueError, "avg_pool2d: pool_size must be at least 1 along width, got 0", lambda: ops.avg_pool2d(x, (2, 0))),
         (ValueError, "strides must be at least 1 along height, got -1", lambda: ops.max_pool2d(x, 2, -1)),

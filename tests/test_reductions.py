@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+
 from cnnfast import _core
 from reference import assert_close
 

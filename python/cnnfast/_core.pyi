@@ -3,9 +3,6 @@
 from collections.abc import Sequence
 from typing import Any, overload
 
-from collections.abc import Sequence
-from typing import Any
-
 import numpy as np
 import numpy.typing as npt
 
@@ -59,7 +56,6 @@ def concatenate(arrays: list[_Floats], axis: int) -> _Floats: ...
 def split(x: _Floats, sizes: Sequence[int], axis: int) -> list[_Floats]: ...
 
 # reductions
-def channel_sums(x: _Floats) -> _Floats: ...
 
 # convolution
 class ConvShape:

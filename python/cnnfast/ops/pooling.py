@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Union
+from typing import Any
 
 from cnnfast import _core
 from cnnfast.autograd import ArrayLike, FloatArray, is_recorded, record, to_float32
 
-IntOrInts = Union[int, Sequence[int]]
+IntOrInts = int | Sequence[int]
 # "valid", "same", an integer for both ends of every axis, or one (before, after) pair per axis.
-PaddingArg = Union[str, int, Sequence[Sequence[int]]]
+PaddingArg = str | int | Sequence[Sequence[int]]
 
 
 def pool_output_shape(
