@@ -170,7 +170,7 @@ def global_max_pool(rng):
     np.testing.assert_array_equal(ops.global_max_pool(x), x.max(1))
 
 
-def columns(rng):
+def windows_as_columns(rng):
     x = uniform(rng, 2, 6, 8, 19)
     c = ops.im2col(x, 3)
     np.testing.assert_array_equal(c, reference.columns_of_windows(x, (3, 3), (1, 1), [(0, 0)] * 2, (1, 1)))
@@ -215,8 +215,8 @@ CASES = {
     "average_pool_row": average_pool,
     "average_pool_gradient_row": average_pool,
     "column_maxima": global_max_pool,
-    "im2col_row": columns,
-    "col2im_row": columns,
+    "im2col_row": windows_as_columns,
+    "col2im_row": windows_as_columns,
     "peak_chains": peak_chains,
 }
 
