@@ -209,3 +209,49 @@ def batch_norm_gradient(x, dy, mean, variance, gamma, beta, epsilon, relu, train
         dmean = np.sum(-dnormal / deviation, axes)
         dx = dx + dvariance * 2 * (x - mean) / n + dmean / n
     return dx, np.sum(dy * normal, axes), np.sum(dy, axes)
+def philox(key, counter):
+    """Philox4x32-10 (J. K. Salmon et al., 2011) in Python's own integers: four words from two and four."""
+    k, c = list(key), list(counter)
+    for _ in range(10):
+        left, right = 0xD2511F53 * c[0], 0xCD9E8D57 * c[2]
+        c = [(right >> 32) ^ c[1] ^ k[0], right & 0xFFFFFFFF, (left >> 32) ^ c[3] ^ k[1], left & 0xFFFFFFFF]
+        k = [(k[0] + 0x9E3779B9) & 0xFFFFFFFF, (k[1] + 0xBB67AE85) & 0xFFFFFFFF]
+    return c
+
+
+def random_words(seed, offset, count):
+    """The random words at positions offset, offset + 1, ...: chunks of 16 blocks, all first words first."""
+    words = []
+    for position in range(offset, offset + count):
+        chunk, within = divmod(position, 64)
+        word, block = divmod(within, 16)
+        counter = 16 * chunk + block
+        words.append(philox([seed & 0xFFFFFFFF, seed >> 32], [counter & 0xFFFFFFFF, counter >> 32, 0, 0])[word])
+    return np.array(words, np.float64)
+
+
+def maxout(x, pieces, axis):
+    """The largest of every `pieces` consecutive entries, and ones where the first of the largest was."""
+    x = np.moveaxis(x, axis, -1)
+    y, won = np.empty((*x.shape[:-1], x.shape[-1] // pieces)), np.zeros(x.shape)
+    for index in np.ndindex(y.shape):
+        group = list(x[(*index[:-1], slice(index[-1] * pieces, (index[-1] + 1) * pieces))])
+        nans = [i for i, value in enumerate(group) if np.isnan(value)]
+        winner = nans[0] if nans else group.index(max(group))
+        y[index] = group[winner]
+        won[(*index[:-1], index[-1] * pieces + winner)] = 1
+    return np.moveaxis(y, -1, axis), np.moveaxis(won, -1, axis)
+
+
+def sgd_step(w, g, velocity, learning_rate, momentum, nesterov):
+    if momentum == 0:
+        return w - learning_rate * g, velocity
+    velocity = momentum * velocity - learning_rate * g
+    return (w + momentum * velocity - learning_rate * g if nesterov else w + velocity), velocity
+
+
+def adam_step(w, g, m, v, step, learning_rate, beta_1, beta_2, epsilon):
+    alpha = learning_rate * math.sqrt(1 - beta_2**step) / (1 - beta_1**step)
+    m = m + (g - m) * (1 - beta_1)
+    v = v + (g * g - v) * (1 - beta_2)
+    return w - alpha * m / (np.sqrt(v) + epsilon), m, v

@@ -10,6 +10,7 @@ import pytest
 import reference
 from cnnfast import _core, ops
 from cnnfast.autograd import GradientTape, Tensor
+from cnnfast import Variable, _core, ops
 from reference import assert_close, correlate, same_pads
 
 
@@ -119,6 +120,43 @@ def columns(rng):
     np.testing.assert_allclose(np.vdot(_core.conv_backward_data(shape, dy, w), x), np.vdot(dy, y), rtol=1e-4)
 
 
+def dropout(rng):
+    x = uniform(rng, 3, 50)
+    kept = reference.random_words(2, 0, 150).reshape(x.shape) >= 2**31
+    np.testing.assert_array_equal(ops.dropout(x, 0.5, seed=2), 2 * x * kept)
+
+
+def uniform_numbers(rng):
+    expected = np.floor(reference.random_words(3, 64, 70) / 2**8) / 2**24
+    np.testing.assert_array_equal(_core.philox_uniform(3, 64, 70), expected)
+
+
+def maxout_forward(rng):
+    x = uniform(rng, 3, 36)
+    np.testing.assert_array_equal(ops.maxout(x, 2), x.reshape(3, 18, 2).max(-1))
+
+
+def maxout_backward(rng):
+    x, dy = uniform(rng, 3, 2, 36), uniform(rng, 3, 36)
+    won = reference.maxout(x, 2, 1)[1]
+    np.testing.assert_array_equal(_core.maxout_backward(x, dy), won * dy[:, None])
+
+
+def sgd_update(rng):
+    w, g = uniform(rng, 35), uniform(rng, 35)
+    variable = Variable(w)
+    ops.sgd_update([variable], [g], [], learning_rate=0.5)
+    assert_close(variable.numpy(), w - 0.5 * g.astype(np.float64))
+
+
+def adam_update(rng):
+    w, g, m, v = uniform(rng, 35), uniform(rng, 35), uniform(rng, 35), np.abs(uniform(rng, 35))
+    variable = Variable(w)
+    expected = reference.adam_step(*[a.astype(np.float64) for a in (w, g, m, v)], 3, 0.1, 0.9, 0.99, 1e-7)
+    ops.adam_update([variable], [g], [m], [v], 3, 0.1, 0.9, 0.99, 1e-7)
+    np.testing.assert_allclose(variable.numpy(), expected[0], rtol=1e-4, atol=1e-5)
+
+
 def peak_chains(rng):
     assert 0.01 < _core.measure_peak(0.01) < 1e6
 
@@ -217,6 +255,12 @@ CASES = {
     "column_maxima": global_max_pool,
     "im2col_row": windows_as_columns,
     "col2im_row": windows_as_columns,
+    "dropout": dropout,
+    "maxout_forward": maxout_forward,
+    "maxout_backward": maxout_backward,
+    "sgd_update": sgd_update,
+    "adam_update": adam_update,
+    "uniform": uniform_numbers,
     "peak_chains": peak_chains,
 }
 

@@ -26,12 +26,12 @@ CPP_FLOORS = {
 }
 # What code that is compiled once per instruction set may include besides: nothing whose inline functions the linker
 # could take for everyone's.
-KERNEL_SYSTEM_HEADERS = {"cstdint", "cstring", "immintrin.h", "arm_neon.h"}
+KERNEL_SYSTEM_HEADERS = {"cstdint", "cstring", "emmintrin.h", "immintrin.h", "arm_neon.h"}
 
 # The Python package's modules from the ground up. A module imports what is on lower floors, not on its own or above.
 PYTHON_FLOORS = [
     {"_core"},
-    {"tensor", "config", "memory"},
+    {"tensor", "config", "memory", "random"},
     {"autograd"},
     {"ops", "gradcheck"},
     {"initializers"},

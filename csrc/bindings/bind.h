@@ -12,6 +12,9 @@ void bind_elementwise(pybind11::module_& module);
 void bind_conv(pybind11::module_& module);
 void bind_softmax(pybind11::module_& module);
 void bind_pool(pybind11::module_& module);
+void bind_maxout(pybind11::module_& module);
+void bind_random(pybind11::module_& module);
+void bind_updates(pybind11::module_& module);
 void bind_runtime(pybind11::module_& module);
 
 }  // namespace cnnfast

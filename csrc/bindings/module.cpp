@@ -18,4 +18,7 @@ PYBIND11_MODULE(_core, module, pybind11::mod_gil_not_used()) {
   cnnfast::bind_softmax(module);
   cnnfast::bind_pool(module);
   cnnfast::bind_columns(module);
+  cnnfast::bind_maxout(module);
+  cnnfast::bind_random(module);
+  cnnfast::bind_updates(module);
 }

@@ -10,6 +10,7 @@
 #include "kernels/conv.h"
 #include "kernels/pool.h"
 #include "kernels/reduce.h"
+#include "kernels/updates.h"
 #include "kernels/winograd.h"
 
 namespace cnnfast {

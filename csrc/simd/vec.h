@@ -8,6 +8,8 @@
 
 #if defined(__AVX2__) || defined(__AVX512F__)
 #include <immintrin.h>
+#elif defined(__SSE2__)
+#include <emmintrin.h>
 #elif defined(__aarch64__)
 #include <arm_neon.h>
 #endif
@@ -45,6 +47,7 @@ typedef uint8_t UnalignedByteVec __attribute__((vector_size(kLanes), aligned(1),
 CNNFAST_INLINE Vec zero() { return Vec{}; }
 CNNFAST_INLINE Vec broadcast(float value) { return value - Vec{}; }
 CNNFAST_INLINE IntVec broadcast_int(int32_t value) { return value - IntVec{}; }
+CNNFAST_INLINE UintVec broadcast_uint(uint32_t value) { return value - UintVec{}; }
 
 CNNFAST_INLINE Vec load(const float* p) { return *reinterpret_cast<const UnalignedVec*>(p); }
 CNNFAST_INLINE void store(float* p, Vec v) { *reinterpret_cast<UnalignedVec*>(p) = v; }
@@ -62,6 +65,53 @@ CNNFAST_INLINE Vec fma(Vec a, Vec b, Vec c) {
 #else
   return a * b + c;
 #endif
+}
+
+CNNFAST_INLINE Vec sqrt(Vec a) {
+#if defined(__AVX512F__)
+  return (Vec)_mm512_sqrt_ps((__m512)a);
+#elif defined(__AVX2__)
+  return (Vec)_mm256_sqrt_ps((__m256)a);
+#elif defined(__SSE2__)
+  return (Vec)_mm_sqrt_ps((__m128)a);
+#elif defined(__aarch64__)
+  return (Vec)vsqrtq_f32((float32x4_t)a);
+#else
+  Vec v = a;
+  for (int i = 0; i < kLanes; ++i) v[i] = __builtin_sqrtf(a[i]);
+  return v;
+#endif
+}
+
+// The two halves of the 64-bit products a * b.
+struct WideProduct {
+  UintVec low, high;
+};
+
+CNNFAST_INLINE WideProduct multiply_wide(UintVec a, uint32_t b) {
+  // Lanes in pairs: the products of the even ones, and those of the odd ones after shifting them down.
+  typedef uint64_t Pairs __attribute__((vector_size(kVectorBytes)));
+#if defined(__AVX512F__)
+  const __m512i factor = _mm512_set1_epi32(static_cast<int32_t>(b));
+  const Pairs even = (Pairs)_mm512_mul_epu32((__m512i)a, factor);
+  const Pairs odd = (Pairs)_mm512_mul_epu32((__m512i)((Pairs)a >> 32), factor);
+#elif defined(__AVX2__)
+  const __m256i factor = _mm256_set1_epi32(static_cast<int32_t>(b));
+  const Pairs even = (Pairs)_mm256_mul_epu32((__m256i)a, factor);
+  const Pairs odd = (Pairs)_mm256_mul_epu32((__m256i)((Pairs)a >> 32), factor);
+#elif defined(__SSE2__)
+  const __m128i factor = _mm_set1_epi32(static_cast<int32_t>(b));
+  const Pairs even = (Pairs)_mm_mul_epu32((__m128i)a, factor);
+  const Pairs odd = (Pairs)_mm_mul_epu32((__m128i)((Pairs)a >> 32), factor);
+#elif defined(__aarch64__)
+  const Pairs even = (Pairs)vmull_n_u32(vmovn_u64((uint64x2_t)a), b);
+  const Pairs odd = (Pairs)vmull_n_u32(vshrn_n_u64((uint64x2_t)a, 32), b);
+#else
+  const Pairs even = ((Pairs)a & 0xffffffffu) * uint64_t{b};
+  const Pairs odd = ((Pairs)a >> 32) * uint64_t{b};
+#endif
+  const Pairs upper = Pairs{} + (uint64_t{0xffffffffu} << 32);
+  return {(UintVec)((even & ~upper) | (odd << 32)), (UintVec)((even >> 32) | (odd & upper))};
 }
 
 CNNFAST_INLINE Vec select(IntVec mask, Vec yes, Vec no) { return mask ? yes : no; }

@@ -27,8 +27,10 @@ from cnnfast.ops.conv import (
     depthwise_conv2d,
 )
 from cnnfast.ops.conv_transpose import conv1d_transpose, conv2d_transpose, conv3d_transpose
+from cnnfast.ops.dropout import dropout
 from cnnfast.ops.indexing import index, one_hot, split, take, where
 from cnnfast.ops.math import add, clip, divide, maximum, minimum, multiply, power, subtract
+from cnnfast.ops.maxout import maxout
 from cnnfast.ops.normalization import batch_normalization
 from cnnfast.ops.pooling import (
     avg_pool1d,
@@ -74,10 +76,12 @@ from cnnfast.ops.unary import (
     sqrt,
     square,
 )
+from cnnfast.ops.updates import adam_update, sgd_update
 
 __all__ = [
     "abs",
     "activation",
+    "adam_update",
     "add",
     "avg_pool1d",
     "avg_pool2d",
@@ -102,6 +106,7 @@ __all__ = [
     "depthwise_conv1d",
     "depthwise_conv2d",
     "divide",
+    "dropout",
     "elu",
     "exp",
     "expand_dims",
@@ -124,6 +129,7 @@ __all__ = [
     "max_pool2d",
     "max_pool3d",
     "maximum",
+    "maxout",
     "mean",
     "min",
     "minimum",
@@ -141,6 +147,7 @@ __all__ = [
     "reshape",
     "rsqrt",
     "selu",
+    "sgd_update",
     "sigmoid",
     "sign",
     "silu",
