@@ -1,0 +1,138 @@
+"""Checks of constructor arguments that layers, losses, metrics, optimizers and models share."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Mapping
+from typing import Any
+
+_REASONS = {
+    "kernel_regularizer": "penalties on weights are not supported yet",
+    "bias_regularizer": "penalties on weights are not supported yet",
+    "depthwise_regularizer": "penalties on weights are not supported yet",
+    "beta_regularizer": "penalties on weights are not supported yet",
+    "gamma_regularizer": "penalties on weights are not supported yet",
+    "activity_regularizer": "penalties on activations are not supported yet",
+    "kernel_constraint": "constraints on weights are not supported yet",
+    "bias_constraint": "constraints on weights are not supported yet",
+    "depthwise_constraint": "constraints on weights are not supported yet",
+    "beta_constraint": "constraints on weights are not supported yet",
+    "gamma_constraint": "constraints on weights are not supported yet",
+    "lora_rank": "low-rank adapters are not supported",
+    "lora_alpha": "low-rank adapters are not supported",
+    "quantization_config": "quantization is not supported",
+    "autocast": "everything is computed in float32",
+    "synchronized": "statistics are not shared between machines",
+    "renorm": "batch renormalization is not supported",
+    "batch_input_shape": "give input_shape without the batch dimension",
+    "input_dim": "give input_shape=(n,), or put an Input layer first",
+    "weights": "build the layer and call set_weights",
+    "weight_decay": "weight decay is not supported yet",
+    "clipnorm": "gradient clipping is not supported yet",
+    "clipvalue": "gradient clipping is not supported yet",
+    "global_clipnorm": "gradient clipping is not supported yet",
+    "amsgrad": "the AMSGrad variant is not supported",
+    "use_ema": "averaged weights are not supported yet",
+    "ema_momentum": "averaged weights are not supported yet",
+    "ema_overwrite_frequency": "averaged weights are not supported yet",
+    "loss_scale_factor": "everything is computed in float32, so no loss needs scaling",
+    "gradient_accumulation_steps": "gradients are not accumulated over batches",
+    "decay": "assign optimizer.learning_rate between epochs instead",
+    "loss_weights": "a model has one output and one loss",
+    "weighted_metrics": "metrics are not weighted; a sample weight reaches the loss only",
+    "run_eagerly": "everything runs eagerly",
+    "steps_per_execution": "every batch is one execution",
+    "jit_compile": "nothing is compiled at run time",
+    "auto_scale_loss": "everything is computed in float32, so no loss needs scaling",
+    "steps_per_epoch": "an epoch is one pass over the arrays",
+    "validation_steps": "the whole validation set is used",
+    "steps": "all of the data is used",
+    "workers": "arrays are read in place, without workers",
+    "use_multiprocessing": "arrays are read in place, without workers",
+    "sparse": "sparse arrays are not supported",
+    "ragged": "ragged arrays are not supported",
+    "batch_shape": "give shape, and batch_size where the batch is fixed",
+    "ignore_class": "give those examples a sample weight of 0",
+    "tensor": "only shapes are taken",
+    "optional": "every input is required",
+}
+
+
+def refuse_unsupported(owner: str, given: Mapping[str, Any]) -> None:
+    """Raise for arguments that exist elsewhere but cannot be honoured here.
+
+    A value of None or False asks for nothing and passes, so that code which spells out such defaults runs.
+
+    Args:
+        owner: who was called, for the message.
+        given: the extra keyword arguments.
+
+    Raises:
+        ValueError: the argument is known, with the reason why it is not supported.
+        TypeError: the argument is not known at all.
+
+    Example:
+        >>> refuse_unsupported("Dense", {"kernel_regularizer": None})
+    """
+    for key, value in given.items():
+        if key not in _REASONS:
+            raise TypeError(f"{owner}: unexpected keyword argument {key!r}")
+        if value is not None and value is not False:
+            raise ValueError(f"{owner}: {key}={value!r} cannot be honoured: {_REASONS[key]}")
+
+
+def positive_int(owner: str, name: str, value: Any) -> int:
+    """Return `value` as a positive int.
+
+    Raises:
+        TypeError: it is not an integer.
+        ValueError: it is not positive.
+
+    Example:
+        >>> positive_int("Dense", "units", 10)
+        10
+    """
+    number = integer(owner, name, value)
+    if number < 1:
+        raise ValueError(f"{owner}: {name} expects a positive integer, got {value}")
+    return number
+
+
+def integer(owner: str, name: str, value: Any) -> int:
+    """Return `value` as an int.
+
+    Raises:
+        TypeError: it is a bool, a float or no number at all.
+
+    Example:
+        >>> integer("Softmax", "axis", -1)
+        -1
+    """
+    if isinstance(value, bool):
+        raise TypeError(f"{owner}: {name} expects an integer, got {value}")
+    try:
+        return operator.index(value)
+    except TypeError:
+        raise TypeError(f"{owner}: {name} expects an integer, got {value!r}") from None
+
+
+def real(owner: str, name: str, value: Any, low: float = -float("inf"), high: float = float("inf")) -> float:
+    """Return `value` as a float within [low, high].
+
+    Raises:
+        TypeError: it is not a real number.
+        ValueError: it is outside the range or NaN.
+
+    Example:
+        >>> real("Dropout", "rate", 0.5, 0.0, 1.0)
+        0.5
+    """
+    if isinstance(value, (str, bytes, bool)):
+        raise TypeError(f"{owner}: {name} expects a number, got {value!r}")
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        raise TypeError(f"{owner}: {name} expects a number, got {value!r}") from None
+    if not low <= number <= high:
+        raise ValueError(f"{owner}: {name} expects a number from {low} to {high}, got {value}")
+    return number

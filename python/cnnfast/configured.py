@@ -1,0 +1,107 @@
+"""Configurations derived from constructors: what an object was made with is what makes it again."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Any
+
+
+def bound_arguments(signature: inspect.Signature, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:
+    """The arguments of a call by name, defaults included and `**kwargs` flattened, without the first (`self`).
+
+    Raises:
+        TypeError: the arguments do not fit the signature.
+
+    Example:
+        >>> bound_arguments(inspect.signature(lambda self, a, b=2, **more: None), (None, 1), {"c": 3})
+        {'a': 1, 'b': 2, 'c': 3}
+    """
+    bound = signature.bind(*args, **kwargs)
+    bound.apply_defaults()
+    arguments: dict[str, Any] = {}
+    for (name, value), parameter in zip(
+        list(bound.arguments.items())[1:], list(signature.parameters.values())[1:], strict=True
+    ):
+        if parameter.kind is inspect.Parameter.VAR_KEYWORD:
+            arguments.update(value)
+        else:
+            arguments[name] = value
+    return arguments
+
+
+def remember_arguments(init: Callable[..., None]) -> Callable[..., None]:
+    """Wrap a constructor so that the object keeps the arguments it was made with, as `_arguments`.
+
+    Subclasses call their parents' constructors; only the outermost call is remembered.
+
+    Raises:
+        TypeError: the arguments do not fit the constructor's signature.
+    """
+    signature = inspect.signature(init)
+
+    @functools.wraps(init)
+    def remembering(self: Any, *args: Any, **kwargs: Any) -> None:
+        if "_arguments" not in self.__dict__:
+            try:
+                self._arguments = bound_arguments(signature, (self, *args), kwargs)
+            except TypeError as error:
+                raise TypeError(f"{type(self).__name__}: {error}") from None
+        init(self, *args, **kwargs)
+
+    return remembering
+
+
+class Configured:
+    """Gives classes a `get_config` and `from_config` derived from their constructor's signature."""
+
+    _arguments: Mapping[str, Any] = MappingProxyType({})
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if "__init__" in cls.__dict__:
+            cls.__init__ = remember_arguments(cls.__init__)  # type: ignore[method-assign]
+
+    def get_config(self) -> dict[str, Any]:
+        """The constructor's arguments as values that JSON can hold.
+
+        Raises:
+            TypeError: an argument is a function or object that has no name to be found by again.
+        """
+        return {key: serialize(value, f"{type(self).__name__}: {key}") for key, value in self._arguments.items()}
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any]) -> Any:
+        """Make an object from what `get_config` returned."""
+        return cls(**config)
+
+
+def serialize(value: Any, what: str) -> Any:
+    """Turn a constructor argument into something JSON can hold.
+
+    Numbers, text, None, lists and dicts stay as they are (tuples become lists), functions known by a name become that
+    name and objects with a `get_config` become `{"class_name": ..., "config": ...}`.
+
+    Raises:
+        TypeError: anything else.
+
+    Example:
+        >>> serialize((3, 3), "Conv2D: kernel_size")
+        [3, 3]
+    """
+    if value is None or isinstance(value, (bool, int, float, str)):
+        return value
+    if isinstance(value, (list, tuple)):
+        return [serialize(item, what) for item in value]
+    if isinstance(value, dict):
+        return {str(key): serialize(item, what) for key, item in value.items()}
+    if hasattr(value, "item") and getattr(value, "ndim", None) == 0:
+        return value.item()
+    if hasattr(value, "get_config") and not isinstance(value, type):
+        return {"class_name": type(value).__name__, "config": value.get_config()}
+    name = getattr(value, "__name__", None)
+    if callable(value) and getattr(value, "__module__", "").startswith("cnnfast.") and "<" not in value.__qualname__:
+        return name
+    raise TypeError(f"{what} cannot be saved: {value!r} is not known by a name")
