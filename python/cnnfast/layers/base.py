@@ -1,0 +1,286 @@
+"""The base of all layers: weights made at the first call, a name, and a configuration taken from the constructor."""
+
+from __future__ import annotations
+
+import inspect
+import math
+import re
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from cnnfast import initializers
+from cnnfast.arguments import refuse_unsupported
+from cnnfast.autograd import Tensor, Variable, to_float32
+from cnnfast.configured import Configured
+
+# With the batch first; None where a size is not fixed.
+Shape = tuple[int | None, ...]
+
+_next_suffix: dict[str, int] = {}
+_weight_source: ContextVar[Callable[[tuple[int, ...]], Any] | None] = ContextVar("weight_source", default=None)
+
+
+class Layer(Configured):
+    """A function with weights.
+
+    Subclasses make their weights in `build` and compute in `call`, from `cnnfast.ops`; gradients follow by themselves.
+    Layers held in attributes, also in lists, count as parts: their weights belong to this layer too.
+
+    Args:
+        trainable: whether training changes the weights.
+        dtype: None or "float32", the one type computed in.
+        name: unique in its model; made from the class's name by default.
+        input_shape: the shape of one input, without the batch, for the first layer of a `Sequential`.
+
+    Raises:
+        ValueError: an argument that exists in Keras and cannot be honoured here, with the reason.
+
+    Example:
+        >>> class Scale(Layer):
+        ...     def build(self, input_shape):
+        ...         self.factor = self.add_weight(input_shape[-1:], "ones", name="factor")
+        ...
+        ...     def call(self, x):
+        ...         return x * self.factor
+        >>> Scale()([[1.0, 2.0]])
+        array([[1., 2.]], dtype=float32)
+    """
+
+    _call_takes_training = True
+    _names_errors = True  # containers leave that to the layers they hold
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        cls._call_takes_training = "training" in inspect.signature(cls.call).parameters
+
+    def __init__(
+        self,
+        *,
+        trainable: bool = True,
+        dtype: Any = None,
+        name: str | None = None,
+        input_shape: Sequence[int | None] | None = None,
+        **unsupported: Any,
+    ) -> None:
+        owner = type(self).__name__
+        refuse_unsupported(owner, unsupported)
+        if dtype is not None and dtype != "float32" and dtype is not np.float32:
+            raise ValueError(f"{owner}: dtype={dtype!r} cannot be honoured: everything is computed in float32")
+        if name is not None and not isinstance(name, str):
+            raise TypeError(f"{owner}: name expects a string, got {name!r}")
+        self.name = reserved_name(name) if name else unique_name(owner)
+        self.built = False
+        self.given_input_shape: Shape | None = None if input_shape is None else (None, *input_shape)
+        self._own_trained: list[Variable] = []
+        self._own_kept: list[Variable] = []
+        self._trainable = bool(trainable)
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} name={self.name}>"
+
+    # Computing
+
+    def call(self, x: Any, training: bool = False) -> Any:
+        """Compute the layer's output; what subclasses define, with or without `training`."""
+        raise NotImplementedError(f"{type(self).__name__} defines no call()")
+
+    def __call__(self, x: Any, training: bool = False) -> Any:
+        """Build the layer if need be and compute its output.
+
+        Args:
+            x: an array or tensor with the batch first.
+            training: whether layers that differ in training (dropout, batch normalization) act as in training.
+        """
+        try:
+            if type(x) is not Tensor and not isinstance(x, Variable):
+                x = to_float32(x, self.name)
+            if not self.built:
+                self._build_once((None, *x.shape[1:]))
+            return self.call(x, training=training) if self._call_takes_training else self.call(x)
+        except (ValueError, TypeError) as error:
+            if not self._names_errors or type(error) not in (ValueError, TypeError):
+                raise
+            raise type(error)(f"{type(self).__name__} {self.name!r}: {error}") from error
+
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
+        """The output's shape for an input's shape, both with the batch first and None for sizes that are not fixed."""
+        return tuple(input_shape)
+
+    def multiply_adds(self, input_shape: Shape) -> int:
+        """The number of multiplications with a weight, each with its addition, for one example."""
+        return 0
+
+    # Weights
+
+    def build(self, input_shape: Shape) -> None:
+        """Make the weights for inputs of this shape (the batch first); nothing to do in layers without any."""
+
+    def _build_once(self, input_shape: Shape) -> None:
+        if not self.built:
+            self.build(tuple(input_shape))
+            self.built = True
+
+    def add_weight(
+        self,
+        shape: Sequence[int] = (),
+        initializer: initializers.InitializerLike = None,
+        *,
+        trainable: bool = True,
+        name: str = "weight",
+    ) -> Variable:
+        """Make a weight that belongs to this layer.
+
+        Args:
+            shape: its shape.
+            initializer: its initial value: a name, an `Initializer` or a callable; Glorot uniform by default.
+            trainable: whether gradients change it.
+            name: shown in messages and kept in files.
+        """
+        shape = tuple(shape)
+        source = _weight_source.get() or initializers.get(initializer or "glorot_uniform")
+        variable = Variable(source(shape), trainable=trainable and self._trainable, name=name)
+        if variable.shape != shape:
+            raise ValueError(f"initializer of {name} expects to make shape {shape}, made {variable.shape}")
+        (self._own_trained if trainable else self._own_kept).append(variable)
+        return variable
+
+    def sublayers(self) -> Iterator[Layer]:
+        """The layers that this one holds in its attributes, in the order they were set."""
+        for value in vars(self).values():
+            if isinstance(value, Layer):
+                yield value
+            elif isinstance(value, (list, tuple)):
+                yield from (item for item in value if isinstance(item, Layer))
+
+    @property
+    def weights(self) -> list[Variable]:
+        """All weights: this layer's trainable ones, its others, then those of its parts."""
+        found = {id(v): v for v in (*self._own_trained, *self._own_kept)}
+        for layer in self.sublayers():
+            found.update((id(v), v) for v in layer.weights)
+        return list(found.values())
+
+    variables = weights
+
+    @property
+    def trainable_weights(self) -> list[Variable]:
+        """The weights that training changes; none where the layer is frozen."""
+        if not self._trainable:
+            return []
+        found = {id(v): v for v in self._own_trained if v.trainable}
+        for layer in self.sublayers():
+            found.update((id(v), v) for v in layer.trainable_weights)
+        return list(found.values())
+
+    trainable_variables = trainable_weights
+
+    @property
+    def non_trainable_weights(self) -> list[Variable]:
+        """The weights that training leaves alone, or changes otherwise than by gradients (moving averages)."""
+        trained = {id(v) for v in self.trainable_weights}
+        return [v for v in self.weights if id(v) not in trained]
+
+    non_trainable_variables = non_trainable_weights
+
+    @property
+    def trainable(self) -> bool:
+        """Whether training changes the weights; assigning reaches the layer's parts as well."""
+        return self._trainable
+
+    @trainable.setter
+    def trainable(self, value: bool) -> None:
+        self._trainable = bool(value)
+        for variable in self._own_trained:
+            variable.trainable = self._trainable
+        for layer in self.sublayers():
+            layer.trainable = value
+
+    def count_params(self) -> int:
+        """The number of weights, each element counted.
+
+        Raises:
+            ValueError: the layer is not built yet.
+        """
+        if not self.built:
+            raise ValueError(f"{self.name}: count_params needs the weights; build the layer or call it first")
+        return sum(v.size for v in self.weights)
+
+    def get_weights(self) -> list[npt.NDArray[np.float32]]:
+        """Copies of all weights' values, in the order of `weights`."""
+        return [v.numpy().copy() for v in self.weights]
+
+    def set_weights(self, weights: Sequence[npt.ArrayLike]) -> None:
+        """Assign all weights, in the order of `weights`.
+
+        Raises:
+            ValueError: their number or a shape differs; then nothing is changed.
+        """
+        variables = self.weights
+        if len(weights) != len(variables):
+            hint = "" if self.built else "; it is not built yet, so it has none"
+            raise ValueError(f"{self.name}: set_weights expects {len(variables)} arrays, got {len(weights)}{hint}")
+        arrays = [to_float32(w, f"{self.name}: set_weights", f"weights[{i}]") for i, w in enumerate(weights)]
+        for i, (variable, array) in enumerate(zip(variables, arrays, strict=True)):
+            if array.shape != variable.shape:
+                raise ValueError(
+                    f"{self.name}: set_weights expects weights[{i}] ({variable.name}) of shape {variable.shape}, "
+                    f"got {array.shape}"
+                )
+        for variable, array in zip(variables, arrays, strict=True):
+            variable.assign(array)
+
+    # Configuration
+
+    def get_config(self) -> dict[str, Any]:
+        """What the layer was made with, as values that JSON can hold; `from_config` makes such a layer again."""
+        return super().get_config() | {"name": self.name, "trainable": self._trainable}
+
+
+def unique_name(class_name: str) -> str:
+    """A layer name that was not given before: `conv2d`, `conv2d_1`, ...
+
+    Example:
+        >>> unique_name("SomeLayer"), unique_name("SomeLayer")
+        ('some_layer', 'some_layer_1')
+    """
+    prefix = re.sub("(.)([A-Z][a-z]+)", r"\1_\2", class_name)
+    prefix = re.sub("([a-z])([A-Z])", r"\1_\2", prefix).lower()
+    count = _next_suffix.get(prefix, 0)
+    _next_suffix[prefix] = count + 1
+    return f"{prefix}_{count}" if count else prefix
+
+
+def reserved_name(name: str) -> str:
+    """Keep a name that a layer was given (or loaded with) from being made up for another layer."""
+    prefix, _, number = name.rpartition("_")
+    if not (prefix and number.isdecimal() and len(number) < 10):
+        prefix, number = name, "0"
+    _next_suffix[prefix] = max(_next_suffix.get(prefix, 0), int(number) + 1)
+    return name
+
+
+@contextmanager
+def initial_weights_from(source: Callable[[tuple[int, ...]], Any]) -> Iterator[None]:
+    """A block in which layers take initial weights from `source` instead of their initialisers (to load others)."""
+    token = _weight_source.set(source)
+    try:
+        yield
+    finally:
+        _weight_source.reset(token)
+
+
+def fixed_size(owner: str, shape: Shape, axes: Sequence[int]) -> int:
+    """The product of some of a shape's sizes.
+
+    Raises:
+        ValueError: one of them is not fixed.
+    """
+    sizes = [shape[axis] for axis in axes]
+    if None in sizes:
+        raise ValueError(f"{owner}: expected an input of fixed size, got {tuple(shape)}")
+    return math.prod(n for n in sizes if n is not None)

@@ -1,0 +1,241 @@
+"""Input, Dense, Flatten, Reshape and Dropout."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from cnnfast import activations, initializers, ops, random
+from cnnfast.arguments import integer, positive_int, real, refuse_unsupported
+from cnnfast.layers.base import Layer, Shape, fixed_size
+
+
+class InputLayer(Layer):
+    """The place where data enters a model: it fixes the shape of one example.
+
+    Args:
+        shape: the shape of one example, without the batch; None for a size that may vary.
+        batch_size: the number of examples in a batch where it is fixed, for information.
+        dtype: None or "float32".
+        name: the layer's name.
+        **kwargs: none are supported.
+
+    Raises:
+        ValueError: `shape` is missing, or an argument cannot be honoured.
+        TypeError: a size is no integer.
+
+    Example:
+        >>> InputLayer((28, 28, 1)).output_shape
+        (None, 28, 28, 1)
+    """
+
+    def __init__(
+        self,
+        shape: Sequence[int | None] | None = None,
+        batch_size: int | None = None,
+        dtype: Any = None,
+        name: str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        trainable = kwargs.pop("trainable", True)
+        refuse_unsupported("InputLayer", kwargs)
+        super().__init__(dtype=dtype, name=name, trainable=trainable)
+        if shape is None:
+            raise ValueError("InputLayer: shape expects the shape of one example, such as (28, 28, 1)")
+        if not isinstance(shape, (list, tuple)):
+            raise TypeError(f"InputLayer: shape expects a tuple of integers, got {shape!r}")
+        batch = None if batch_size is None else positive_int("InputLayer", "batch_size", batch_size)
+        sizes = [None if n is None else positive_int("InputLayer", "shape", n) for n in shape]
+        self.output_shape: Shape = (batch, *sizes)
+        self.given_input_shape = (None, *sizes)
+        self.built = True
+
+    def call(self, x: Any, training: bool = False) -> Any:  # noqa: D102
+        return x
+
+
+def Input(  # noqa: N802
+    shape: Sequence[int | None] | None = None,
+    batch_size: int | None = None,
+    dtype: Any = None,
+    name: str | None = None,
+    **kwargs: Any,
+) -> InputLayer:
+    """The first entry of a `Sequential`, which fixes the shape of one example.
+
+    Args:
+        shape: the shape of one example, without the batch; None for a size that may vary.
+        batch_size: the number of examples in a batch where it is fixed, for information.
+        dtype: None or "float32".
+        name: the layer's name.
+        **kwargs: none are supported.
+
+    Example:
+        >>> Input(shape=(28, 28, 1)).output_shape
+        (None, 28, 28, 1)
+    """
+    return InputLayer(shape, batch_size, dtype, name, **kwargs)
+
+
+class Dense(Layer):
+    """Every output sees every input: `activation(x @ kernel + bias)`, (N, ..., in) to (N, ..., units).
+
+    Args:
+        units: the number of outputs.
+        activation: applied to the output: a name or function of `cnnfast.activations`, or None.
+        use_bias: whether a bias is added.
+        kernel_initializer: initial kernel, of shape (in, units).
+        bias_initializer: initial bias, of shape (units,).
+        **kwargs: `name` and `trainable`.
+
+    Raises:
+        ValueError: an argument is out of range or cannot be honoured.
+
+    Example:
+        >>> Dense(10, activation="softmax").compute_output_shape((None, 64))
+        (None, 10)
+    """
+
+    def __init__(
+        self,
+        units: int,
+        activation: Any = None,
+        use_bias: bool = True,
+        kernel_initializer: initializers.InitializerLike = "glorot_uniform",
+        bias_initializer: initializers.InitializerLike = "zeros",
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.units = positive_int("Dense", "units", units)
+        self.activation = activations.get(activation)
+        self._fused, self._after = activations.split_fused(self.activation)
+        self.use_bias = bool(use_bias)
+        self.kernel_initializer = initializers.get(kernel_initializer)
+        self.bias_initializer = initializers.get(bias_initializer)
+
+    def _inputs(self, input_shape: Shape) -> int:
+        if len(input_shape) < 2 or input_shape[-1] is None:
+            raise ValueError(f"Dense expects x of shape (N, ..., in) with a fixed last size, got {input_shape}")
+        return input_shape[-1]
+
+    def build(self, input_shape: Shape) -> None:  # noqa: D102
+        shape = (self._inputs(input_shape), self.units)
+        self.kernel = self.add_weight(shape, self.kernel_initializer, name="kernel")
+        self.bias = self.add_weight((self.units,), self.bias_initializer, name="bias") if self.use_bias else None
+
+    def call(self, x: Any, training: bool = False) -> Any:  # noqa: D102
+        y = ops.dense(x, self.kernel, self.bias, activation=self._fused)
+        return y if self._after is None else self._after(y)
+
+    def compute_output_shape(self, input_shape: Shape) -> Shape:  # noqa: D102
+        self._inputs(input_shape)
+        return (*input_shape[:-1], self.units)
+
+    def multiply_adds(self, input_shape: Shape) -> int:  # noqa: D102
+        return fixed_size(self.name, input_shape, range(1, len(input_shape))) * self.units
+
+
+class Flatten(Layer):
+    """All of an example's values in one row: (N, ...) to (N, size).
+
+    Args:
+        data_format: None or "channels_last"; the order in memory is kept.
+        **kwargs: `name`.
+
+    Example:
+        >>> Flatten().compute_output_shape((None, 7, 7, 40))
+        (None, 1960)
+    """
+
+    def __init__(self, data_format: str | None = None, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        if data_format not in (None, "channels_last"):
+            raise ValueError(f"Flatten: data_format={data_format!r} cannot be honoured: only channels_last is")
+
+    def call(self, x: Any, training: bool = False) -> Any:  # noqa: D102
+        return ops.reshape(x, (x.shape[0], math.prod(x.shape[1:])))
+
+    def compute_output_shape(self, input_shape: Shape) -> Shape:  # noqa: D102
+        if None in input_shape[1:]:
+            return (input_shape[0], None)
+        return (input_shape[0], fixed_size(self.name, input_shape, range(1, len(input_shape))))
+
+
+class Reshape(Layer):
+    """The same values in another shape.
+
+    Args:
+        target_shape: the new shape of one example, without the batch; one size may be -1, which means what is left.
+        **kwargs: `name`.
+
+    Raises:
+        ValueError: more than one -1, or a size that is zero or less.
+
+    Example:
+        >>> Reshape((4, -1)).compute_output_shape((None, 6, 2))
+        (None, 4, 3)
+    """
+
+    def __init__(self, target_shape: Sequence[int], **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        sizes = target_shape if isinstance(target_shape, (list, tuple)) else (target_shape,)
+        self.target_shape = tuple(integer("Reshape", "target_shape", n) for n in sizes)
+        if self.target_shape.count(-1) > 1 or any(n < 1 and n != -1 for n in self.target_shape):
+            raise ValueError(f"Reshape: target_shape expects positive sizes and at most one -1, got {target_shape}")
+
+    def call(self, x: Any, training: bool = False) -> Any:  # noqa: D102
+        return ops.reshape(x, (x.shape[0], *self._sizes(x.shape)))
+
+    def compute_output_shape(self, input_shape: Shape) -> Shape:  # noqa: D102
+        if None in input_shape[1:]:
+            return (input_shape[0], *(None if n == -1 else n for n in self.target_shape))
+        return (input_shape[0], *self._sizes(input_shape))
+
+    def _sizes(self, input_shape: Shape) -> tuple[int, ...]:
+        size = fixed_size(self.name, input_shape, range(1, len(input_shape)))
+        known = -math.prod(self.target_shape) if -1 in self.target_shape else math.prod(self.target_shape)
+        if size % known or (size != known and -1 not in self.target_shape):
+            raise ValueError(f"Reshape: {size} values {input_shape} do not fit target_shape {self.target_shape}")
+        return tuple(size // known if n == -1 else n for n in self.target_shape)
+
+
+class Dropout(Layer):
+    """In training, sets a random part of the values to zero and scales up the rest (Srivastava et al., 2014).
+
+    Args:
+        rate: the part that is dropped, from 0 up to but not including 1.
+        noise_shape: the shape of the random mask, the batch first, which is broadcast to the input; None in it means
+            the input's size. With (None, 1, 1, None) whole channels are dropped.
+        seed: an int for the same sequence of masks in every run, or None.
+        **kwargs: `name`.
+
+    Raises:
+        ValueError: an argument is out of range.
+
+    Example:
+        >>> Dropout(0.5)([[1.0, 2.0]], training=False)
+        array([[1., 2.]], dtype=float32)
+    """
+
+    def __init__(
+        self, rate: float, noise_shape: Sequence[int | None] | None = None, seed: int | None = None, **kwargs: Any
+    ) -> None:
+        super().__init__(**kwargs)
+        self.rate = real("Dropout", "rate", rate, 0.0, 1.0)
+        if self.rate == 1.0:
+            raise ValueError("Dropout: rate expects a number below 1, got 1")
+        self.noise_shape = None if noise_shape is None else tuple(noise_shape)
+        self.seed = None if seed is None else integer("Dropout", "seed", seed)
+        self._seeds = None if self.seed is None else np.random.default_rng(self.seed)
+
+    def call(self, x: Any, training: bool = False) -> Any:  # noqa: D102
+        if not training or self.rate == 0.0:
+            return x
+        seed = random.next_seed() if self._seeds is None else int(self._seeds.integers(2**63))
+        if self.noise_shape is None:
+            return ops.dropout(x, self.rate, seed)
+        shape = tuple(own if n is None else n for n, own in zip(self.noise_shape, x.shape, strict=True))
+        return ops.multiply(x, ops.dropout(np.ones(shape, np.float32), self.rate, seed))
