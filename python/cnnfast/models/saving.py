@@ -1,0 +1,343 @@
+"""Models in files: one .safetensors file holds the weights, and the architecture as JSON in its metadata.
+
+Loading executes nothing from the file: layers are looked up by name among those the library has (or the caller names),
+and every weight is checked against the architecture before it is assigned.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import math
+import os
+import tempfile
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, Union
+
+import numpy as np
+import numpy.typing as npt
+
+from cnnfast import layers, losses, metrics, optimizers
+from cnnfast.autograd import Variable
+from cnnfast.configured import serialize
+from cnnfast.layers.base import Layer, initial_weights_from
+
+FORMAT = "cnnfast-model"
+VERSION = 1
+
+PathLike = Union[str, "os.PathLike[str]"]
+Arrays = dict[str, npt.NDArray[np.float32]]
+
+
+def save_model(
+    model: Any, path: PathLike, metadata: Mapping[str, Any] | None = None, include_optimizer: bool = True
+) -> None:
+    """Write a model to one .safetensors file.
+
+    The file appears whole or not at all: it is written beside its place and moved there when it is safely on the disk.
+
+    Args:
+        model: a built model.
+        path: where; an existing file is replaced.
+        metadata: anything JSON can hold, to be read again with `read_metadata`: class names, preprocessing, a licence.
+        include_optimizer: whether to keep the optimizer, its state, the loss and the metrics, to go on training.
+
+    Raises:
+        ValueError: the model is not built.
+        TypeError: a layer's configuration or the metadata holds what JSON cannot.
+        OSError: the file cannot be written.
+    """
+    from safetensors.numpy import save
+
+    if not model.built:
+        raise ValueError(f"{model.name}: a model without weights cannot be saved; build it first")
+    named = named_weights(model)
+    arrays: Arrays = {name: variable.numpy() for name, variable in named.items()}
+    header = {
+        "format": FORMAT,
+        "version": str(VERSION),
+        "architecture": _json({"class_name": type(model).__name__, "config": model.get_config()}, "the architecture"),
+        "user": _json(dict(metadata or {}), "metadata"),
+    }
+    if include_optimizer and model.loss is not None:
+        training = _training_config(model)
+        if training is not None:
+            header["training"] = _json(training, "the training configuration")
+            arrays |= _optimizer_state(model.optimizer, named)
+    _write_atomically(Path(path), save(arrays, metadata=header))
+
+
+def load_model(path: PathLike, custom_objects: Mapping[str, Any] | None = None, compile: bool = True) -> Any:
+    """Read a model that `save_model` wrote.
+
+    Args:
+        path: the file.
+        custom_objects: layer classes by name, for layers that the library does not have.
+        compile: whether to restore optimizer, loss and metrics too, if the file holds them.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: it is no such file, is damaged, names an unknown layer, or its weights do not fit its architecture.
+    """
+    with _opened(path) as file:
+        header = file.metadata() or {}
+        _check_format(path, header)
+        names = list(file.keys())
+        elements = sum(_elements(file.get_slice(name).get_shape()) for name in names)
+        with _damage_as_value_error(path):
+            architecture = json.loads(header["architecture"])
+            with initial_weights_from(_budget(elements)):
+                model: Any = layer_from_config(architecture, custom_objects)
+            if not model.built:
+                raise ValueError("the architecture does not tell the input's shape")
+            training = json.loads(header["training"]) if compile and "training" in header else None
+            if training is not None:
+                model.compile(**_compile_arguments(training))
+        named = named_weights(model)
+        state = _state_names(model.optimizer, named) if training is not None else {}
+        unknown = sorted(set(names) - set(named) - {n for n in names if n.startswith("optimizer.")})
+        if unknown:
+            raise ValueError(f"{path}: the weights {unknown[:5]} belong to no layer of the architecture")
+        for name, variable in named.items():
+            variable.assign(_weight(path, file, name, variable))
+        _restore_optimizer(path, file, model.optimizer, training, state, named)
+    return model
+
+
+def read_metadata(path: PathLike) -> dict[str, Any]:
+    """The metadata that was given to `save_model`, without reading any weights.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: it is no model file or is damaged.
+    """
+    with _opened(path) as file:
+        header = file.metadata() or {}
+        _check_format(path, header)
+        with _damage_as_value_error(path):
+            user = json.loads(header.get("user", "{}"))
+            if not isinstance(user, dict):
+                raise ValueError("the metadata is no JSON object")
+            return user
+
+
+def layer_from_config(entry: Mapping[str, Any], custom_objects: Mapping[str, Any] | None = None) -> Layer:
+    """Make a layer or model from its class's name and configuration.
+
+    Raises:
+        ValueError: no layer has that name, or the configuration does not fit it.
+
+    Example:
+        >>> layer_from_config({"class_name": "Dense", "config": {"units": 3}}).units
+        3
+    """
+    from cnnfast.models.sequential import Sequential
+
+    if not isinstance(entry, Mapping) or not isinstance(entry.get("config"), Mapping):
+        raise ValueError(f"a layer expects class_name and config, got {entry!r}")
+    name = entry.get("class_name")
+    known: dict[Any, Any] = {**layers.BUILT_IN, "Sequential": Sequential, **(custom_objects or {})}
+    cls = known.get(name) if isinstance(name, str) else None
+    if cls is None:
+        raise ValueError(f"unknown layer {name!r}; pass its class in custom_objects={{{name!r}: ...}} if you trust it")
+    try:
+        if issubclass(cls, Sequential):
+            return cls.from_config(entry["config"], custom_objects)
+        return cls.from_config(entry["config"])
+    except TypeError as error:
+        raise ValueError(f"{name}: {error}") from error
+
+
+# Names of weights
+
+
+def named_weights(model: Any) -> dict[str, Variable]:
+    """A model's weights by path: the layers' names and the weight's, such as `conv2d/kernel`.
+
+    Example:
+        >>> from cnnfast.models import Sequential
+        >>> list(named_weights(Sequential([layers.Input((2,)), layers.Dense(3, name="scores")])))
+        ['scores/kernel', 'scores/bias']
+    """
+    found: dict[str, Variable] = {}
+    seen: set[int] = set()
+
+    def collect(layer: Any, prefix: str) -> None:
+        for variable in (*layer._own_trained, *layer._own_kept):
+            if id(variable) not in seen:
+                seen.add(id(variable))
+                path, count = f"{prefix}{variable.name}", 1
+                while path in found:
+                    path, count = f"{prefix}{variable.name}_{count}", count + 1
+                found[path] = variable
+        for part in layer.sublayers():
+            collect(part, f"{prefix}{part.name}/")
+
+    collect(model, "")
+    return found
+
+
+# Training state
+
+
+def _training_config(model: Any) -> dict[str, Any] | None:
+    """What `compile` was given, or None (with a warning) where a function of the user's own has no name to save."""
+    try:
+        return {
+            "optimizer": serialize(model.optimizer, "the optimizer"),
+            "iterations": model.optimizer.iterations,
+            "loss": serialize(model.loss, "the loss"),
+            "metrics": [serialize(metric, "a metric") for metric in model.metrics],
+        }
+    except TypeError as error:
+        warnings.warn(f"save: {error}; the model is saved without its training configuration", stacklevel=4)
+        return None
+
+
+def _compile_arguments(training: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "optimizer": optimizers.get(training["optimizer"]),
+        "loss": losses.get(training["loss"]),
+        "metrics": [metrics.get(m) for m in training["metrics"]],
+    }
+
+
+def _state_names(optimizer: optimizers.Optimizer, named: Mapping[str, Variable]) -> dict[str, list[str]]:
+    return {name: [f"optimizer.{slot}/{name}" for slot in optimizer.slot_names] for name in named}
+
+
+def _optimizer_state(optimizer: optimizers.Optimizer, named: Mapping[str, Variable]) -> Arrays:
+    met = {name: v for name, v in named.items() if optimizer.has_slots(v)}
+    names = _state_names(optimizer, met)
+    slots = optimizer.slots(list(met.values()))
+    return {names[name][i]: slots[i][j] for j, name in enumerate(met) for i in range(len(slots))}
+
+
+def _restore_optimizer(
+    path: PathLike,
+    file: Any,
+    optimizer: Any,
+    training: Mapping[str, Any] | None,
+    state: Mapping[str, list[str]],
+    named: Mapping[str, Variable],
+) -> None:
+    if training is None:
+        return
+    present = set(file.keys())
+    for name, slot_names in state.items():
+        if slot_names and present.issuperset(slot_names):
+            optimizer.set_slots(named[name], [_weight(path, file, n, named[name]) for n in slot_names])
+    with _damage_as_value_error(path):
+        optimizer.iterations = int(training["iterations"])
+
+
+# Files
+
+
+def _json(value: Any, what: str) -> str:
+    try:
+        return json.dumps(value, allow_nan=True, ensure_ascii=False)
+    except (TypeError, ValueError) as error:
+        raise TypeError(f"save: {what} holds what JSON cannot: {error}") from error
+
+
+def _write_atomically(path: Path, data: bytes) -> None:
+    descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(temporary, _permissions(path))
+        os.replace(temporary, path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            os.unlink(temporary)
+        raise
+    _sync_folder(path.parent)
+
+
+def _permissions(path: Path) -> int:
+    """Those of the file that is replaced, or what a new file gets."""
+    with contextlib.suppress(OSError):
+        return path.stat().st_mode & 0o777
+    mask = os.umask(0)
+    os.umask(mask)
+    return 0o666 & ~mask
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make the new name itself safe from a power cut, where the system can."""
+    with contextlib.suppress(OSError):
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+@contextlib.contextmanager
+def _opened(path: PathLike) -> Iterator[Any]:
+    from safetensors import SafetensorError, safe_open
+
+    path = os.fspath(path)
+    if not os.path.exists(path):
+        raise FileNotFoundError(f"{path}: no such file")
+    if os.path.isdir(path):
+        raise IsADirectoryError(f"{path}: a folder, not a model file")
+    try:
+        with safe_open(path, framework="numpy") as file:
+            yield file
+    except SafetensorError as error:
+        raise ValueError(f"{path}: not a model file, or damaged: {error}") from error
+
+
+@contextlib.contextmanager
+def _damage_as_value_error(path: PathLike) -> Iterator[None]:
+    try:
+        yield
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError, OverflowError, MemoryError) as error:
+        what = f"{error.args[0]!r} is missing" if isinstance(error, KeyError) and error.args else str(error)
+        raise ValueError(f"{path}: the model cannot be made: {what or type(error).__name__}") from error
+
+
+def _check_format(path: PathLike, header: Mapping[str, str]) -> None:
+    if header.get("format") != FORMAT or "architecture" not in header:
+        raise ValueError(f"{path}: holds tensors, but no model of this library")
+    if header.get("version") != str(VERSION):
+        raise ValueError(f"{path}: model format {header.get('version')} is not known here, only {VERSION}")
+
+
+def _budget(elements: int) -> Callable[[tuple[int, ...]], Any]:
+    """A source of zeros, to be replaced by the file's weights, that ends where the file cannot hold as many.
+
+    A little more than the file holds is allowed, so that a file of which a part is missing is told which.
+    """
+    left = [2 * elements + (1 << 16)]
+
+    def zeros(shape: tuple[int, ...]) -> npt.NDArray[np.float32]:
+        left[0] -= _elements(shape)
+        if left[0] < 0:
+            raise ValueError("the architecture needs more weights than the file holds")
+        return np.zeros(shape, np.float32)
+
+    return zeros
+
+
+def _elements(shape: Any) -> int:
+    return math.prod(int(n) for n in shape)
+
+
+def _weight(path: PathLike, file: Any, name: str, variable: Variable) -> npt.NDArray[np.float32]:
+    if name not in file.keys():  # noqa: SIM118 (not a dict)
+        raise ValueError(f"{path}: the weight {name!r} is missing")
+    described = file.get_slice(name)
+    if described.get_dtype() != "F32" or tuple(described.get_shape()) != variable.shape:
+        raise ValueError(
+            f"{path}: the weight {name!r} expects F32 of shape {variable.shape}, "
+            f"got {described.get_dtype()} of shape {tuple(described.get_shape())}"
+        )
+    array: npt.NDArray[np.float32] = file.get_tensor(name)
+    return array
