@@ -209,6 +209,8 @@ def batch_norm_gradient(x, dy, mean, variance, gamma, beta, epsilon, relu, train
         dmean = np.sum(-dnormal / deviation, axes)
         dx = dx + dvariance * 2 * (x - mean) / n + dmean / n
     return dx, np.sum(dy * normal, axes), np.sum(dy, axes)
+
+
 def philox(key, counter):
     """Philox4x32-10 (J. K. Salmon et al., 2011) in Python's own integers: four words from two and four."""
     k, c = list(key), list(counter)

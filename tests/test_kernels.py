@@ -8,9 +8,8 @@ import numpy as np
 import pytest
 
 import reference
-from cnnfast import _core, ops
-from cnnfast.autograd import GradientTape, Tensor
 from cnnfast import Variable, _core, ops
+from cnnfast.autograd import GradientTape, Tensor
 from reference import assert_close, correlate, same_pads
 
 
