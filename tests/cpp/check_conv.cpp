@@ -13,6 +13,7 @@ struct Geometry {
   Dims strides, dilation;
   std::vector<std::pair<int64_t, int64_t>> pads;
   int64_t groups;
+  ConvAlgorithm algorithm = ConvAlgorithm::direct;
 };
 
 // Tails of every vector width in either channel count, one to three axes, groups, depthwise, uneven padding.
@@ -27,13 +28,26 @@ const std::vector<Geometry> kGeometries = {
     {{1, 8, 9, 5}, {3, 3, 1, 10}, {2, 2}, {1, 1}, {{1, 0}, {0, 1}}, 5},
     {{1, 4, 5, 6, 3}, {2, 3, 2, 3, 8}, {1, 2, 1}, {2, 1, 1}, {{1, 1}, {0, 1}, {1, 0}}, 1},
     {{0, 5, 5, 3}, {3, 3, 3, 4}, {1, 1}, {1, 1}, {{0, 0}, {0, 0}}, 1},
+    {{2, 7, 9, 3}, {3, 3, 3, 17}, {1, 1}, {1, 1}, {{1, 1}, {1, 1}}, 1, ConvAlgorithm::im2col},
+    {{2, 11, 9, 33}, {3, 3, 33, 17}, {1, 1}, {1, 1}, {{1, 1}, {1, 1}}, 1, ConvAlgorithm::winograd_f4x3},
+    {{2, 5, 6, 7}, {3, 3, 7, 65}, {1, 1}, {1, 1}, {{0, 2}, {1, 0}}, 1, ConvAlgorithm::winograd_f2x3},
+    {{1, 9, 8, 16}, {5, 5, 16, 31}, {1, 1}, {1, 1}, {{2, 2}, {2, 2}}, 1, ConvAlgorithm::winograd_f2x5},
+    {{2, 23, 9}, {3, 9, 8}, {1}, {1}, {{1, 1}}, 1, ConvAlgorithm::winograd_f4x3},
 };
 
 ConvShape shape_of(const Geometry& g, bool flip) {
   Padding padding;
   padding.mode = Padding::Mode::explicit_;
   padding.pairs = g.pads;
-  return conv_shape("conv", g.x, g.kernel, g.strides, padding, g.dilation, g.groups, flip);
+  ConvShape shape = conv_shape("conv", g.x, g.kernel, g.strides, padding, g.dilation, g.groups, flip);
+  shape.algorithm = g.algorithm;
+  return shape;
+}
+
+// Minimal filtering multiplies by constants of both signs and adds up again: its rounding errors are larger.
+double tolerance(const ConvShape& s, int64_t terms) {
+  const bool plain = s.algorithm == ConvAlgorithm::direct || s.algorithm == ConvAlgorithm::im2col;
+  return check::sum_tolerance(static_cast<double>(terms)) * (plain ? 1 : 16);
 }
 
 // The input that a window's tap meets, or -1 in the padding.
@@ -77,7 +91,7 @@ void check_forward(const ConvShape& s, const std::vector<float>& x, const std::v
   for (size_t i = 0; i < expected.size(); ++i) expected[i] = bias[i % bias.size()];
   for_each_product(s, [&](int64_t xi, int64_t wi, int64_t yi) { expected[yi] += double{x[xi]} * w[wi]; });
   for (double& value : expected) value = value < 0 ? 0 : value;
-  CHECK_ALL_CLOSE(y, expected, check::sum_tolerance(static_cast<double>(s.taps() * s.group_in_channels())));
+  CHECK_ALL_CLOSE(y, expected, tolerance(s, s.taps() * s.group_in_channels()));
 }
 
 void check_gradients(const ConvShape& s, const std::vector<float>& x, const std::vector<float>& w) {
@@ -90,10 +104,9 @@ void check_gradients(const ConvShape& s, const std::vector<float>& x, const std:
     expected_dx[xi] += double{dy[yi]} * w[wi];
     expected_dw[wi] += double{dy[yi]} * x[xi];
   });
-  CHECK_ALL_CLOSE(dx, expected_dx, check::sum_tolerance(static_cast<double>(s.taps() * s.group_out_channels())));
-  CHECK_ALL_CLOSE(
-      dw, expected_dw,
-      check::sum_tolerance(static_cast<double>(s.images * dy.size()) / static_cast<double>(s.out_channels)));
+  CHECK_ALL_CLOSE(dx, expected_dx, tolerance(s, s.taps() * s.group_out_channels()));
+  const int64_t positions = s.axis[0].out * s.axis[1].out * s.axis[2].out;
+  CHECK_ALL_CLOSE(dw, expected_dw, tolerance(s, s.images * positions));
 }
 
 }  // namespace
