@@ -69,7 +69,7 @@ CNNFAST_INLINE Vec fma(Vec a, Vec b, Vec c) {
 
 CNNFAST_INLINE Vec sqrt(Vec a) {
 #if defined(__AVX512F__)
-  return (Vec)_mm512_sqrt_ps((__m512)a);
+  return (Vec)_mm512_maskz_sqrt_ps(0xffff, (__m512)a);  // without a mask GCC 12 warns of its own header
 #elif defined(__AVX2__)
   return (Vec)_mm256_sqrt_ps((__m256)a);
 #elif defined(__SSE2__)
@@ -92,9 +92,10 @@ CNNFAST_INLINE WideProduct multiply_wide(UintVec a, uint32_t b) {
   // Lanes in pairs: the products of the even ones, and those of the odd ones after shifting them down.
   typedef uint64_t Pairs __attribute__((vector_size(kVectorBytes)));
 #if defined(__AVX512F__)
+  constexpr __mmask8 kAllPairs = 0xff;  // the form without a mask makes GCC 12 warn of its own header
   const __m512i factor = _mm512_set1_epi32(static_cast<int32_t>(b));
-  const Pairs even = (Pairs)_mm512_mul_epu32((__m512i)a, factor);
-  const Pairs odd = (Pairs)_mm512_mul_epu32((__m512i)((Pairs)a >> 32), factor);
+  const Pairs even = (Pairs)_mm512_maskz_mul_epu32(kAllPairs, (__m512i)a, factor);
+  const Pairs odd = (Pairs)_mm512_maskz_mul_epu32(kAllPairs, (__m512i)((Pairs)a >> 32), factor);
 #elif defined(__AVX2__)
   const __m256i factor = _mm256_set1_epi32(static_cast<int32_t>(b));
   const Pairs even = (Pairs)_mm256_mul_epu32((__m256i)a, factor);

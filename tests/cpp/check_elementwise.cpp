@@ -40,22 +40,47 @@ ENGINE_CASE(joined_rows_come_apart_again) {
   CHECK(parts == back);
 }
 
-ENGINE_CASE(maxout_takes_the_largest_piece) {
-  const MaxoutShape shape{40, 3, 17};
-  const std::vector<float> x = check::Random(1).values(40 * 3 * 17), dy = check::Random(2).values(40 * 17);
-  std::vector<float> y(dy.size()), dx(x.size());
-  maxout_forward(shape, x.data(), y.data());
-  maxout_backward(shape, x.data(), dy.data(), dx.data());
-  std::vector<double> expected(y.size()), expected_dx(x.size());
-  for (size_t i = 0; i < y.size(); ++i) {
-    const size_t first = i / 17 * 3 * 17 + i % 17;
-    size_t best = first;
-    for (size_t piece = first; piece < first + 3 * 17; piece += 17) best = x[piece] > x[best] ? piece : best;
-    expected[i] = x[best];
-    expected_dx[best] = dy[i];
+ENGINE_CASE(maxout_takes_the_largest_of_each_group) {
+  for (int64_t inner : {1, 5, 16, 33}) {
+    const MaxoutShape shape = {37, 3, inner};
+    const std::vector<float> x = check::Random(4).values(37 * 3 * inner), dy = check::Random(5).values(37 * inner);
+    std::vector<float> y(dy.size()), dx(x.size());
+    std::vector<double> expected(dy.size()), gradient(x.size());
+    for (int64_t at = 0; at < 37 * inner; ++at) {
+      const int64_t first = at / inner * 3 * inner + at % inner;
+      int64_t best = first;
+      for (int64_t piece = 1; piece < 3; ++piece) {
+        const int64_t other = first + piece * inner;
+        if (x[static_cast<size_t>(other)] > x[static_cast<size_t>(best)]) best = other;
+      }
+      expected[static_cast<size_t>(at)] = x[static_cast<size_t>(best)];
+      gradient[static_cast<size_t>(best)] = dy[static_cast<size_t>(at)];
+    }
+    maxout_forward(shape, x.data(), y.data());
+    maxout_backward(shape, x.data(), dy.data(), dx.data());
+    CHECK_ALL_CLOSE(y, expected, 0);
+    CHECK_ALL_CLOSE(dx, gradient, 0);
   }
-  CHECK_ALL_CLOSE(y, expected, 0);
-  CHECK_ALL_CLOSE(dx, expected_dx, 0);
+}
+
+ENGINE_CASE(random_numbers_are_philox) {
+  // The paper's known answers for a key and counter of zeros: the first words of the first block.
+  float u[64];
+  uniform(0, 0, u, 64);
+  const uint32_t words[] = {0x6627e8d5, 0xe169c58d, 0xbc57ac4c, 0x9b00dbd8};
+  for (int i = 0; i < 4; ++i) CHECK(u[16 * i] == static_cast<float>(words[i] >> 8) * 0x1p-24f);
+}
+
+ENGINE_CASE(dropout_drops_where_the_random_numbers_are_small) {
+  for (int64_t count : {1, 16, 63, 64, 65, 200003}) {
+    const std::vector<float> x(static_cast<size_t>(count), 3.0f);
+    std::vector<float> y(x.size()), u(x.size());
+    std::vector<double> expected;
+    dropout(99, 0.25, x.data(), y.data(), count);
+    uniform(99, 0, u.data(), count);
+    for (float value : u) expected.push_back(value < 0.25f ? 0 : 4);
+    CHECK_ALL_CLOSE(y, expected, 1e-6);
+  }
 }
 
 ENGINE_CASE(dropout_keeps_its_share_and_repeats) {
