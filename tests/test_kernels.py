@@ -196,10 +196,11 @@ def max_pool(rng):
 
 
 def average_pool(rng):
-    x, dy = uniform(rng, 2, 6, 8, 19), uniform(rng, 2, 3, 4, 19)
-    y, dx = reference.average_pool(x, dy, False, (2, 2), (2, 2), [(0, 0)] * 2, (1, 1))
-    assert_close(ops.avg_pool2d(x), y)
-    assert_close(gradient(ops.avg_pool2d, x, dy), dx)
+    for stride in (1, 2):  # overlapping windows are added up by rows first
+        x, dy = uniform(rng, 2, 5, 7, 19), uniform(rng, 2, 4 // stride, 6 // stride, 19)
+        y, dx = reference.average_pool(x, dy, False, (2, 2), (stride,) * 2, [(0, 0)] * 2, (1, 1))
+        assert_close(ops.avg_pool2d(x, 2, stride), y)
+        assert_close(gradient(lambda v, s=stride: ops.avg_pool2d(v, 2, s), x, dy), dx, 4)
 
 
 def global_max_pool(rng):
@@ -250,6 +251,7 @@ CASES = {
     "max_pool_scatter_row": max_pool,
     "add_pool_rows": average_pool,
     "average_pool_row": average_pool,
+    "add_scaled": average_pool,
     "average_pool_gradient_row": average_pool,
     "column_maxima": global_max_pool,
     "im2col_row": windows_as_columns,

@@ -54,6 +54,24 @@ CNNFAST_INLINE void average_row(const PoolRow& r, const AveragePoolRow& a, const
   clipped(whole.end, r.end);
 }
 
+// Few channels and windows that overlap: a partial vector stored and loaded again at once would stall, single values do
+// not.
+template <typename ShareOf>
+CNNFAST_INLINE void add_narrow(const PoolGradientRow& row, ShareOf share_of, const float* dy, float* dx) {
+  const PoolGradientRow r = row;  // a local copy: stores to dx cannot change it
+  const Span reaching = windows_reaching(r.width, r.begin, r.end);
+  for (int64_t o = reaching.begin; o < reaching.end; ++o) {
+    const int64_t start = o * r.width.stride - r.width.pad_before;
+    const Span taps = taps_within(r.width, start, r.begin, r.end);
+    const float share = share_of(o, taps);
+    for (int64_t c = 0; c < r.channels; ++c) {
+      const float d = dy[o * r.channels + c] * share;
+      float* to = dx + start * r.channels + c;
+      for (int64_t t = taps.begin; t < taps.end; ++t) to[t * r.width.dilation * r.channels] += d;
+    }
+  }
+}
+
 }  // namespace
 
 void add_pool_rows(const PoolRow& r, const float* x, float* sums) {
@@ -80,11 +98,23 @@ void average_pool_row(const PoolRow& r, const AveragePoolRow& a, const float* su
   }
 }
 
+void add_scaled(float scale, const float* x, bool accumulate, float* y, int64_t count) {
+  for_each_vector(count, [&](int64_t i, int lanes) {
+    const Vec v = load_lanes(x + i, lanes) * broadcast(scale);
+    store_lanes(y + i, accumulate ? load_lanes(y + i, lanes) + v : v, lanes);
+  });
+}
+
 void average_pool_gradient_row(const PoolGradientRow& r, const AveragePoolRow& a, const float* dy, float* dx) {
-  spread_row_unrolled(r, dx, [&](int64_t o, int64_t c, int lanes, const Span&) {
-    // Not the taps in this piece of dx but those inside the array share the gradient.
-    const Span taps = taps_within(r.width, o * r.width.stride - r.width.pad_before, 0, r.width.in);
-    const Vec share = load_lanes(dy + o * r.channels + c, lanes) * broadcast(share_of_window(a, taps));
+  const float share_of_whole = share_of_window(a, {0, r.width.window});
+  // Not the taps in this piece of dx but those inside the array share the gradient.
+  const auto share_of = [&](int64_t o, const Span& taps) {
+    if (taps.end - taps.begin == r.width.window) return share_of_whole;
+    return share_of_window(a, taps_within(r.width, o * r.width.stride - r.width.pad_before, 0, r.width.in));
+  };
+  if (r.channels < kLanes && r.accumulate) return add_narrow(r, share_of, dy, dx);
+  spread_row_unrolled(r, dx, [&](int64_t o, int64_t c, int lanes, const Span& taps) {
+    const Vec share = load_lanes(dy + o * r.channels + c, lanes) * broadcast(share_of(o, taps));
     return [share](int64_t) { return share; };
   });
 }

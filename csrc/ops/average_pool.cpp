@@ -58,10 +58,42 @@ void average_pool_forward(const PoolShape& shape, bool count_include_pad, const 
 }
 
 void average_pool_backward(const PoolShape& shape, bool count_include_pad, const float* dy, float* dx) {
-  backward_by_rows(shape, windows_apart(shape), dx,
-                   [&](const PoolGradientRow& r, int64_t d, int64_t h, int64_t from, float* row) {
-                     kernels().average_pool_gradient_row(r, divisor_of(shape, count_include_pad, d, h), dy + from, row);
-                   });
+  const Axis &depth = shape.depth(), &height = shape.height(), &width = shape.width();
+  // Narrow rows are cheaper to clear and add to than to write value by value.
+  const bool apart = windows_apart(shape) && shape.channels >= kernels().limits.lanes;
+  if (apart || (depth.window == 1 && height.window == 1)) {
+    backward_by_rows(shape, apart, dx, [&](const PoolGradientRow& r, int64_t d, int64_t h, int64_t from, float* row) {
+      kernels().average_pool_gradient_row(r, divisor_of(shape, count_include_pad, d, h), dy + from, row);
+    });
+    return;
+  }
+  // A row of dx takes the same from every output row above or below it: these are added up first, then spread once.
+  const int64_t lines = shape.images * depth.in * height.in;
+  const double work_per_line = static_cast<double>(shape.row() + shape.out_row()) * 3;
+  const int threads = threads_for(lines, work_per_line * static_cast<double>(lines));
+  const Scratch scratch(threads, static_cast<size_t>(shape.out_row()));
+  const int64_t lines_at_once = std::max<int64_t>(1, std::min(lines / (4 * threads), int64_t{64}));
+  parallel_tasks((lines + lines_at_once - 1) / lines_at_once, threads, [&](int64_t task, int thread) {
+    float* sums = scratch.part(thread);
+    const int64_t last = std::min(lines, (task + 1) * lines_at_once);
+    for (int64_t line = task * lines_at_once; line < last; ++line) {
+      const int64_t h = line % height.in, d = line / height.in % depth.in, image = line / (height.in * depth.in);
+      float* row = dx + line * shape.row();
+      std::fill(row, row + shape.row(), 0.0f);
+      bool any = false;
+      for_each_output_of(depth, d, [&](int64_t od, int64_t) {
+        for_each_output_of(height, h, [&](int64_t oh, int64_t) {
+          const float* from = dy + ((image * depth.out + od) * height.out + oh) * shape.out_row();
+          const float scale = 1.0f / divisor_of(shape, count_include_pad, od, oh).divisor;
+          kernels().add_scaled(scale, from, any, sums, shape.out_row());
+          any = true;
+        });
+      });
+      if (!any) continue;
+      const PoolGradientRow r{shape.channels, shape.pool_width(), 0, width.in, 0, true};
+      kernels().average_pool_gradient_row(r, {1.0f, !count_include_pad}, sums, row);
+    }
+  });
 }
 
 }  // namespace cnnfast

@@ -43,7 +43,7 @@ struct RowPieces {
 inline std::vector<int32_t> offsets_across(const PoolShape& shape) {
   std::vector<int32_t> offsets;
   const Axis& width = shape.width();
-  const bool narrow = shape.channels * 4 <= kernels().limits.lanes;
+  const bool narrow = shape.channels < kernels().limits.lanes;
   if (!narrow || width.stride > (int64_t{1} << 31) / 4 / kPieceFloats) return offsets;
   const int64_t positions = RowPieces(width.out, shape.channels).piece;
   offsets.reserve(static_cast<size_t>(positions * shape.channels));

@@ -140,8 +140,8 @@ CNNFAST_INLINE Vec load_partial(const float* p, int count) {
 #elif defined(__AVX2__)
   return (Vec)_mm256_maskload_ps(p, (__m256i)(lane_index() < broadcast_int(count)));
 #else
-  Vec v = zero();
-  for (int i = 0; i < count; ++i) v[i] = p[i];
+  // Lanes by number: a lane picked by a variable goes through memory, and stalls there.
+  const Vec v = {count > 0 ? p[0] : 0, count > 1 ? p[1] : 0, count > 2 ? p[2] : 0, count > 3 ? p[3] : 0};
   return v;
 #endif
 }
@@ -152,7 +152,10 @@ CNNFAST_INLINE void store_partial(float* p, Vec v, int count) {
 #elif defined(__AVX2__)
   _mm256_maskstore_ps(p, (__m256i)(lane_index() < broadcast_int(count)), (__m256)v);
 #else
-  for (int i = 0; i < count; ++i) p[i] = v[i];
+  if (count > 0) p[0] = v[0];
+  if (count > 1) p[1] = v[1];
+  if (count > 2) p[2] = v[2];
+  if (count > 3) p[3] = v[3];
 #endif
 }
 
@@ -222,8 +225,8 @@ CNNFAST_INLINE Vec gather(const float* base, const int32_t* offsets, int lanes) 
   return (Vec)_mm256_mask_i32gather_ps(_mm256_setzero_ps(), base, _mm256_maskload_epi32(offsets, mask), (__m256)mask,
                                        4);
 #else
-  Vec v = zero();
-  for (int i = 0; i < lanes; ++i) v[i] = base[offsets[i]];
+  const Vec v = {lanes > 0 ? base[offsets[0]] : 0, lanes > 1 ? base[offsets[1]] : 0, lanes > 2 ? base[offsets[2]] : 0,
+                 lanes > 3 ? base[offsets[3]] : 0};
   return v;
 #endif
 }
