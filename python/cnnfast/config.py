@@ -7,7 +7,15 @@ from typing import Any
 
 from cnnfast import _core
 
-__all__ = ["config_info", "get_num_threads", "get_precision", "set_num_threads", "set_precision", "show_config"]
+__all__ = [
+    "config_info",
+    "get_num_threads",
+    "get_precision",
+    "measure_peak",
+    "set_num_threads",
+    "set_precision",
+    "show_config",
+]
 
 _MOST_THREADS = 2**31 - 1
 
@@ -122,3 +130,23 @@ def show_config() -> None:
     print(f"  compiler         {info['compiler']}")
     print(f"  OpenMP           {info['openmp']}")
     print(f"  NumPy            {info['numpy']}")
+
+
+def measure_peak(seconds: float = 0.2) -> float:
+    """Measure how fast this machine multiplies and adds: the bound on the speed of every convolution.
+
+    Args:
+        seconds: how long to measure, at most 60.
+
+    Returns:
+        the most floating-point operations per second, in 1e9, that the instruction set in use reached with all
+        threads; a fused multiply-add counts as two.
+
+    Raises:
+        ValueError: `seconds` is not above 0, or above 60.
+
+    Example:
+        >>> measure_peak(0.01) > 0
+        True
+    """
+    return _core.measure_peak(seconds)
