@@ -1,6 +1,6 @@
 """Write python/cnnfast/datasets/digits.npz from scikit-learn's copy of the UCI optical digits.
 
-Needed only to make that file again: `pip install scikit-learn`, then `python scripts/embed_digits.py`.
+Needed only to make that file again: `pip install scikit-learn`, then `python tools/embed_digits.py`.
 The split is stratified: 36 images of each class, drawn with a fixed seed, become the test set.
 """
 
