@@ -8,10 +8,14 @@ from __future__ import annotations
 import argparse
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from cnnfast.cli.arguments import add_threads, apply_threads, fraction, positive, whole
 from cnnfast.cli.errors import CommandError
 from cnnfast.cli.networks import NETWORKS
+
+if TYPE_CHECKING:
+    from cnnfast.models import Sequential
 
 _DIGITS_VARIANTS = 7  # distorted copies of each embedded digit: there are only 1,437
 
@@ -47,7 +51,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     training.add_argument("--model", choices=sorted(NETWORKS), default="lenet5", help="network (default: lenet5)")
     training.add_argument("--epochs", type=whole(1), default=10, help="passes over the training images (10)")
     training.add_argument("--batch-size", type=whole(1), default=32, help="images per step (32)")
-    training.add_argument("--learning-rate", type=positive, default=1e-3, help="of the Adam optimiser (0.001)")
+    training.add_argument(
+        "--learning-rate", type=positive, default=2e-3, help="of the Adam optimiser at the start; it falls to 0 (0.002)"
+    )
     training.add_argument("--seed", type=whole(0), default=0, help="of everything random (0)")
     add_threads(training)
     training.add_argument("--out", type=Path, metavar="FILE", help="where to save (MODEL-DATA.safetensors)")
@@ -59,6 +65,7 @@ def run(arguments: argparse.Namespace) -> int:
     import cnnfast as keras
     from cnnfast.cli.augment import with_variants
     from cnnfast.cli.data import Options, load_training_data, stratified_split
+    from cnnfast.cli.decay import CosineDecay
 
     apply_threads(arguments)
     keras.utils.set_random_seed(arguments.seed)
@@ -103,6 +110,7 @@ def run(arguments: argparse.Namespace) -> int:
         batch_size=arguments.batch_size,
         epochs=arguments.epochs,
         validation_data=(validation.x, validation.y) if validation is not None and len(validation.x) else None,
+        callbacks=[CosineDecay(arguments.learning_rate)],
         verbose=0 if arguments.quiet else "auto",
     )
     print(f"trained in {time.perf_counter() - began:.1f} s")
@@ -114,7 +122,7 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _build(name: str, input_shape: tuple[int, int, int], classes: int):
+def _build(name: str, input_shape: tuple[int, int, int], classes: int) -> Sequential:
     network, least = NETWORKS[name]
     if min(input_shape[:2]) < least:
         raise CommandError(
