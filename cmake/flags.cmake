@@ -16,8 +16,9 @@ endif()
 target_compile_options(cnnfast_flags INTERFACE -ffp-contract=off -fno-math-errno)
 
 if(NOT CNNFAST_SANITIZE)
-  # Also where the build type's own default is lower.
-  target_compile_options(cnnfast_flags INTERFACE $<$<CONFIG:Release,RelWithDebInfo>:-O3>)
+  # Also where the build type's own default is lower. CNNFAST_COLD marks a target in which nothing is hot.
+  set(level $<IF:$<BOOL:$<TARGET_PROPERTY:CNNFAST_COLD>>,-Os,-O3>)
+  target_compile_options(cnnfast_flags INTERFACE $<$<CONFIG:Release,RelWithDebInfo>:${level}>)
 else()
   # -O1: at -O3 the unrolled kernels take four times as long to compile with all their checks.
   target_compile_options(cnnfast_flags INTERFACE -O1

@@ -78,9 +78,10 @@ def correlate(x, w, strides, pads, dilation, groups=1, flip=False):
     c, k = w.shape[-2], w.shape[-1] // groups
     y = np.zeros((x.shape[0], *out, w.shape[-1]))
     for tap in np.ndindex(*w.shape[:rank]):
-        window = (slice(None),) + tuple(
-            slice(tap[a] * dilation[a], tap[a] * dilation[a] + (out[a] - 1) * strides[a] + 1, strides[a])
-            for a in range(rank)
+        starts = [tap[a] * dilation[a] for a in range(rank)]
+        window = (
+            slice(None),
+            *(slice(s, s + (o - 1) * t + 1, t) for s, o, t in zip(starts, out, strides, strict=True)),
         )
         for g in range(groups):
             part = padded[(*window, slice(g * c, (g + 1) * c))]

@@ -63,8 +63,10 @@ void column_maxima(Columns columns, const float* x, int64_t rows, int64_t first_
     for_each_vector(columns.count, [&](int64_t c, int lanes) {
       const int64_t at = part * columns.count + c;
       const IntVec wide_row = load_int_lanes(places + at, lanes);
-      const IntVec row = wide_row * broadcast_int(static_cast<int32_t>(columns.repeat)) +
-                         broadcast_int(static_cast<int32_t>(part + first_row));
+      // Unsigned: INT32_MAX, which says that there is none, may wrap around before it is put back.
+      const UintVec row_number = (UintVec)wide_row * (UintVec)broadcast_int(static_cast<int32_t>(columns.repeat)) +
+                                 (UintVec)broadcast_int(static_cast<int32_t>(part + first_row));
+      const IntVec row = (IntVec)row_number;
       const IntVec there = wide_row != broadcast_int(INT32_MAX);
       const IntVec known_row = select_int(there, row, broadcast_int(INT32_MAX));
       Vec value = load_lanes(values + at, lanes);
