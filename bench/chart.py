@@ -10,6 +10,7 @@ COLORS = {
     "forward": "#4477aa", "backward_data": "#ee6677", "backward_weights": "#228833", "backward": "#aa3377",
     "training step": "#4477aa", "inference": "#ccbb44",
 }  # fmt: skip
+TICKS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 3, 5, 10, 20, 50, 100, 200, 500, 1000)
 
 
 def _bars(axes: Any, means: Sequence[dict[str, Any]], title: str) -> None:
@@ -20,8 +21,8 @@ def _bars(axes: Any, means: Sequence[dict[str, Any]], title: str) -> None:
         some = sorted((m for m in means if m["class"] == label), key=lambda m: passes.index(m["pass"]))
         ticks.append(at + (len(some) - 1) / 2)
         for m in some:
-            axes.barh(at, m["ratio_median"], height=0.85, color=COLORS[m["pass"]])
-            axes.text(m["ratio_median"], at, f" {m['ratio_median']:.1f}", va="center", fontsize=7)
+            axes.barh(at, m["ratio_median"] - 1, left=1, height=0.85, color=COLORS[m["pass"]])
+            axes.text(max(m["ratio_median"], 1), at, f" {m['ratio_median']:.1f}", va="center", fontsize=7)
             pooled = m.get("pooled_ratio_median")
             if pooled is not None:
                 axes.plot([pooled, pooled], [at - 0.42, at + 0.42], color="black", linewidth=1.5)
@@ -30,13 +31,21 @@ def _bars(axes: Any, means: Sequence[dict[str, Any]], title: str) -> None:
     axes.set_yticks(ticks, labels, fontsize=8)
     axes.invert_yaxis()
     axes.set_xscale("log")
+    axes.set_xticks([], minor=True)
+    low, high = axes.get_xlim()
+    axes.set_xticks([t for t in TICKS if low <= t <= high])
     axes.xaxis.set_major_formatter("{x:g}")
-    axes.xaxis.set_minor_formatter("{x:g}")
-    axes.tick_params(axis="x", which="both", labelsize=7)
+    axes.tick_params(axis="x", labelsize=8)
     axes.axvline(1, color="gray", linewidth=1)
     axes.set_title(title, fontsize=10)
-    handles = [axes.barh(0, 0, color=COLORS[p], label=p.replace("_", " ")) for p in passes]
-    axes.legend(handles=handles, fontsize=7, loc="lower right")
+    handles = [axes.barh(0, 0, left=1, color=COLORS[p], label=p.replace("_", " ")) for p in passes]
+    if any("pooled_ratio_median" in m for m in means):
+        handles += axes.plot([], [], color="black", linewidth=1.5, label="pooled")
+    figure = axes.figure
+    axes.legend(
+        handles=handles, fontsize=7, ncols=5, frameon=False, loc="upper center",
+        bbox_to_anchor=(0.5, -0.35 / figure.get_size_inches()[1]),
+    )  # fmt: skip
     axes.spines[["top", "right"]].set_visible(False)
 
 
@@ -56,7 +65,7 @@ def draw(result: dict[str, Any], path: Path) -> None:
     ]
     groups = [(title, means) for title, means in groups if means]
     height = max(len(means) + 0.8 * len({m["class"] for m in means}) for _, means in groups)
-    figure = Figure(figsize=(6.5 * len(groups), 1.5 + 0.16 * height), layout="constrained")
+    figure = Figure(figsize=(6.5 * len(groups), 1.8 + 0.16 * height), layout="constrained")
     for axes, (title, means) in zip(figure.subplots(1, len(groups), squeeze=False)[0], groups, strict=True):
         _bars(axes, means, title)
     info = result["machine"]

@@ -9,7 +9,8 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -63,21 +64,36 @@ def parser() -> argparse.ArgumentParser:
     return p
 
 
-def rows(arguments: argparse.Namespace, peer: peers.Peer) -> Iterator[measure.Row]:
-    """Measure what was asked for, row by row."""
+def contests(arguments: argparse.Namespace, peer: peers.Peer) -> Iterator[Callable[[], list[measure.Row]]]:
+    """What was asked for: functions that measure one layer or network each."""
     effort = QUICK if arguments.quick else Effort(rounds=arguments.rounds)
     if arguments.only != "networks" and not isinstance(peer, peers.NoLayers):
         for layer in shapes.select(arguments.layers):
-            yield from measure.layer_rows(
-                layer.scaled_down() if arguments.quick else layer, peer, effort, arguments.passes
-            )
-            gc.collect()
+            layer = layer.scaled_down() if arguments.quick else layer
+            yield partial(measure.layer_rows, layer, peer, effort, arguments.passes)
     if arguments.only != "layers":
         for network in zoo.select(arguments.networks):
             network = network.scaled_down() if arguments.quick else network
             for size in [arguments.batch] if arguments.batch else network.batches:
-                yield from measure.network_rows(network, size, peer, effort, arguments.passes)
-                gc.collect()
+                yield partial(measure.network_rows, network, size, peer, effort, arguments.passes)
+
+
+def measure_all(arguments: argparse.Namespace, peer: peers.Peer) -> tuple[list[measure.Row], list[str]]:
+    """The rows, printed as they come, and what went wrong: results that differ end only their own contest."""
+    rows: list[measure.Row] = []
+    failures: list[str] = []
+    for contest in contests(arguments, peer):
+        try:
+            found = contest()
+        except AssertionError as error:
+            failures.append(str(error))
+            print(f"WRONG: {error}", flush=True)
+            continue
+        rows += found
+        for row in found:
+            print(tables.line(tables.cells(row)), flush=True)
+        gc.collect()
+    return rows, failures
 
 
 def with_retained_memory(arguments: Sequence[str]) -> list[measure.Row]:
@@ -87,7 +103,7 @@ def with_retained_memory(arguments: Sequence[str]) -> list[measure.Row]:
         path = Path(folder) / "pooled.json"
         dropped = {"--pooled", "--memory", "--flat"}
         command = [sys.executable, "-m", "bench.compare", *(a for a in arguments if a not in dropped)]
-        subprocess.run([*command, "--json", str(path)], env={**os.environ, **RETAINING}, check=True)
+        subprocess.run([*command, "--json", str(path)], env={**os.environ, **RETAINING}, check=False)
         return json.loads(path.read_text())["rows"]
 
 
@@ -95,9 +111,9 @@ def add_pooled(plain: Sequence[measure.Row], pooled: Sequence[measure.Row]) -> N
     """Put the ratios of the second measurement into the rows of the first."""
     by_key = {(r["name"], r["pass"]): r for r in pooled}
     for row in plain:
-        other = by_key[row["name"], row["pass"]]
-        kept = ("ours", "peer", "layout", "peer_best", "peer_median", "ratio_best", "ratio_median")
-        row["pooled"] = {key: other[key] for key in kept}
+        if other := by_key.get((row["name"], row["pass"])):
+            kept = ("ours", "peer", "layout", "peer_best", "peer_median", "ratio_best", "ratio_median")
+            row["pooled"] = {key: other[key] for key in kept}
 
 
 def without_outputs(arguments: Sequence[str]) -> list[str]:
@@ -124,10 +140,7 @@ def run(arguments: argparse.Namespace, argv: Sequence[str]) -> dict[str, Any]:
     info = result["machine"]
     print(f"{info['processor']}, {info['threads']} threads, {info['isa']}; {info['versions']}; times in ms")
     print(tables.line(tables.HEADINGS))
-    found = []
-    for row in rows(arguments, peer):
-        found.append(row)
-        print(tables.line(tables.cells(row)), flush=True)
+    found, result["failures"] = measure_all(arguments, peer)
     if arguments.pooled:
         add_pooled(found, with_retained_memory(without_outputs(argv)))
         print(f"\n{tables.line(tables.headings(found))}")
@@ -157,6 +170,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         from bench.chart import draw
 
         draw(result, arguments.chart)
+    if result["failures"]:
+        sys.exit("bench.compare: wrong results:\n" + "\n".join(result["failures"]))
 
 
 if __name__ == "__main__":

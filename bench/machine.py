@@ -16,8 +16,8 @@ from cnnfast import _core
 
 # Variables that change what is measured. The two *_ISA hold both sides to AVX2 together:
 # CNNFAST_ISA=avx2 ONEDNN_MAX_CPU_ISA=AVX2.
-VARIABLES = ("CNNFAST_", "ONEDNN_", "DNNL_", "OMP_", "GOMP_", "KMP_", "MKL_", "MALLOC_", "GLIBC_", "TF_ENABLE_", "ATEN_",
-             "BENCH_", "LD_PRELOAD")  # fmt: skip
+VARIABLES = ("CNNFAST_", "ONEDNN_", "DNNL_", "OMP_", "GOMP_", "KMP_", "MKL_", "MALLOC_", "GLIBC_", "TF_ENABLE_",
+             "ATEN_", "BENCH_", "LD_PRELOAD")  # fmt: skip
 
 
 def processor() -> str:

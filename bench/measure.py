@@ -92,8 +92,8 @@ def network_rows(network: Network, size: int, peer: Peer, effort: Effort, chosen
     if not theirs or not wanted:
         return []
     mine = ours.build(network, steps, size)
-    check_networks(mine, theirs, trains="training step" in wanted)
     name = f"{network.name}, batch {size}"
+    check_networks(name, mine, theirs, trains="training step" in wanted)
     rows = []
     for pass_ in wanted:
         method = "infer" if pass_ == "inference" else "train_step"
@@ -103,17 +103,19 @@ def network_rows(network: Network, size: int, peer: Peer, effort: Effort, chosen
     return rows
 
 
-def check_networks(mine: Runner, theirs: Mapping[str, Runner], trains: bool) -> None:
+def check_networks(name: str, mine: Runner, theirs: Mapping[str, Runner], trains: bool) -> None:
     """Compare logits, and the losses of three training steps: gradients and updates are right then too."""
     logits = mine.infer()
     for layout, runner in theirs.items():
         error = difference(logits, np.asarray(runner.infer()))
-        assert error < 1e-3, f"logits differ from {layout} by {error:.1e}"
+        assert error < 1e-3, f"{name}: logits differ from {layout} by {error:.1e}"
     for step in range(3 if trains else 0):
         loss = mine.train_step()
         for layout, runner in theirs.items():
             other = runner.train_step()
-            assert abs(loss - other) <= 1e-3 * max(1.0, abs(other)), f"step {step}: loss {loss}, {layout} {other}"
+            assert abs(loss - other) <= 1e-3 * max(1.0, abs(other)), (
+                f"{name}, step {step}: loss {loss}, {layout} {other}"
+            )
 
 
 def geometric_mean(values: Sequence[float]) -> float:

@@ -24,6 +24,22 @@ minute. Convolutions by minimal filtering need fewer operations and may exceed 1
 
 *Pooled* repeats the comparison with the other engine's memory allocator made to keep what it frees. cnnfast always
 does that with its results; fresh memory costs page faults, and the two columns tell how much of a ratio is due to them.
+
+To repeat it on a quiet machine, from a checkout:
+
+```
+pip install '.[peers,test]'
+python -m bench.compare --peer torch --pooled --memory --flat --json torch.json --chart docs/benchmarks.png
+CNNFAST_ISA=avx2 ONEDNN_MAX_CPU_ISA=AVX2 python -m bench.compare --peer torch --json torch-avx2.json
+python -m bench.compare --peer tensorflow --json tensorflow.json
+python -m bench.compare --peer onnxruntime --batch 16 --networks 'VGG-11|ResNet-18' --json onnxruntime.json
+python -m bench.compare --peer openvino --batch 16 --networks 'VGG-11|ResNet-18' --json openvino.json
+python -m bench.scaling --json scaling.json
+python -m bench.report torch.json torch-avx2.json tensorflow.json onnxruntime.json openvino.json scaling.json \\
+  --chart benchmarks.png > docs/benchmarks.md
+```
+
+`pytest bench` measures cnnfast alone and checks its results.
 """
 
 
@@ -91,6 +107,7 @@ def page(results: Sequence[dict[str, Any]], chart: str | None) -> str:
         if result["quick"]:
             parts.append("**Scaled-down shapes, called once: these figures mean nothing.**")
         parts.append(_machine(result["machine"]))
+        parts += [f"**Wrong result:** {failure}" for failure in result.get("failures", [])]
         if "rows" in result:
             parts += _comparison(result)
         parts += [*_memory(result), *_scaling(result)]

@@ -49,7 +49,7 @@ def _vgg11() -> Network:
 def _vgg16() -> Network:
     features = _vgg_features(64, 64, 0, 128, 128, 0, 256, 256, 256, 0, 512, 512, 512, 0, 512, 512, 512, 0)
     nodes = [*features, Flatten(), Dense(4096, "relu"), Dense(4096, "relu"), Dense(1000)]
-    return Network("VGG-16", tuple(nodes), (224, 224, 3), 1000, (4,), learning_rate=1e-4)
+    return Network("VGG-16", tuple(nodes), (224, 224, 3), 1000, (4,), learning_rate=1e-5)
 
 
 def _stem() -> list[Node]:
