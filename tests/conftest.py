@@ -8,6 +8,14 @@ from cnnfast import _core
 ISAS = _core.available_isas()
 
 
+def pytest_addoption(parser):
+    parser.addoption("--every", type=int, default=1, metavar="N", help="run each Nth test only: for slow builds")
+
+
+def pytest_collection_modifyitems(config, items):
+    items[:] = items[:: config.getoption("--every")]
+
+
 @pytest.fixture(params=ISAS)
 def isa(request):
     """Runs the test once per available instruction set."""
