@@ -12,6 +12,8 @@
 #endif
 #if defined(__linux__)
 #include <sys/mman.h>
+#elif defined(_WIN32)
+#include <malloc.h>
 #endif
 
 namespace cnnfast {
@@ -38,11 +40,28 @@ size_t round_up(size_t bytes) {
   return (bytes + step - 1) / step * step;
 }
 
+// `bytes` is a multiple of `alignment`.
+void* aligned_memory(size_t alignment, size_t bytes) {
+#if defined(_WIN32)
+  return _aligned_malloc(bytes, alignment);
+#else
+  return std::aligned_alloc(alignment, bytes);
+#endif
+}
+
+void system_free(Header* header) {
+#if defined(_WIN32)
+  _aligned_free(header);
+#else
+  std::free(header);
+#endif
+}
+
 void* system_allocate(size_t capacity) {
   const bool huge = capacity >= 2 * kHugePage;
   const size_t alignment = huge ? kHugePage : kAlignment;
   const size_t total = (capacity + kHeader + alignment - 1) / alignment * alignment;
-  void* raw = std::aligned_alloc(alignment, total);
+  void* raw = aligned_memory(alignment, total);
   if (raw == nullptr) throw std::bad_alloc();
 #if defined(__linux__)
   if (huge) madvise(raw, total, MADV_HUGEPAGE);
@@ -102,7 +121,7 @@ class Pool {
         }
       }
     }
-    std::free(header);
+    system_free(header);
   }
 
   int64_t trim() {
@@ -115,7 +134,7 @@ class Pool {
       stats_.cached_bytes = 0;
     }
     for (auto& size_class : doomed) {
-      for (void* block : size_class.second) std::free(header_of(block));
+      for (void* block : size_class.second) system_free(header_of(block));
     }
     return bytes;
   }

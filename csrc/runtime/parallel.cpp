@@ -26,8 +26,8 @@ char region_order;
 void order_before() { __tsan_release(&region_order); }
 void order_after() { __tsan_acquire(&region_order); }
 #else
-void order_before() {}
-void order_after() {}
+[[maybe_unused]] void order_before() {}
+[[maybe_unused]] void order_after() {}
 #endif
 
 // Elementary operations below which one thread is quicker: two hot threads pay from about 0.1 MFLOP on.
@@ -88,7 +88,7 @@ int threads_for(int64_t tasks, double work) {
   return static_cast<int>(std::min<double>(threads, useful));
 }
 
-void parallel_tasks(int64_t tasks, int threads, FunctionRef<void(int64_t, int)> body) {
+void parallel_tasks(int64_t tasks, [[maybe_unused]] int threads, FunctionRef<void(int64_t, int)> body) {
 #ifdef _OPENMP
   if (threads > 1 && !omp_in_parallel()) {
     used_threads.store(true, std::memory_order_relaxed);
