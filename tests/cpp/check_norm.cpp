@@ -1,10 +1,7 @@
-// Batch normalisation, channel sums and softmax against their definitions, in double.
-#include <algorithm>
-
+// Batch normalisation and channel sums against their definitions, in double.
 #include "check.h"
 #include "ops/norm.h"
 #include "ops/reduce.h"
-#include "ops/softmax.h"
 
 using namespace cnnfast;
 
@@ -69,35 +66,5 @@ ENGINE_CASE(batch_normalisation_matches_its_definition) {
     CHECK_ALL_CLOSE(dx, expected_dx, 1e-4);
     CHECK_ALL_CLOSE(dgamma, sum_dy_x, 1e-3);
     CHECK_ALL_CLOSE(dbeta, sum_dy, 1e-3);
-  }
-}
-
-ENGINE_CASE(softmax_and_cross_entropy_match_their_definitions) {
-  for (int64_t columns : {1, 2, 10, 17, 33, 1000}) {
-    const Rows shape{300, columns};
-    std::vector<float> x = check::Random(1).values(shape.rows * columns);
-    for (float& value : x) value *= 20;
-    std::vector<int64_t> labels(shape.rows);
-    for (size_t row = 0; row < labels.size(); ++row) labels[row] = static_cast<int64_t>(row * 7 % columns);
-    std::vector<double> expected(x.size()), expected_log(x.size()), expected_losses(shape.rows);
-    for (int64_t row = 0; row < shape.rows; ++row) {
-      const float* from = x.data() + row * columns;
-      const double largest = *std::max_element(from, from + columns);
-      double sum = 0;
-      for (int64_t c = 0; c < columns; ++c) sum += std::exp(from[c] - largest);
-      for (int64_t c = 0; c < columns; ++c) {
-        expected_log[row * columns + c] = from[c] - largest - std::log(sum);
-        expected[row * columns + c] = std::exp(expected_log[row * columns + c]);
-      }
-      expected_losses[row] = -expected_log[row * columns + labels[row]];
-    }
-    std::vector<float> y(x.size()), losses(shape.rows);
-    softmax_forward(shape, x.data(), y.data());
-    CHECK_ALL_CLOSE(y, expected, 1e-5);
-    log_softmax_forward(shape, x.data(), y.data());
-    CHECK_ALL_CLOSE(y, expected_log, 1e-4);
-    cross_entropy_forward(shape, labels.data(), x.data(), y.data(), losses.data());
-    CHECK_ALL_CLOSE(y, expected, 1e-5);
-    CHECK_ALL_CLOSE(losses, expected_losses, 1e-4);
   }
 }
