@@ -5,6 +5,7 @@
 #include <exception>
 #include <mutex>
 
+#include "runtime/contention.h"
 #include "runtime/denormals.h"
 #include "runtime/threads.h"
 
@@ -70,6 +71,9 @@ class ExceptionSlot {
   std::exception_ptr exception_;
 };
 
+// Each calling thread has a team of its own, and its own experience with it.
+thread_local ContentionWatch contention;
+
 void serial_tasks(int64_t tasks, FunctionRef<void(int64_t, int)> body) {
   const DenormalGuard guard;
   for (int64_t task = 0; task < tasks; ++task) body(task, 0);
@@ -85,6 +89,7 @@ int threads_for(int64_t tasks, double work) {
     warn_forked_once();
     threads = 1;
   }
+  if (threads > 1 && contention.prefers_one_thread(work)) return 1;
   return static_cast<int>(std::min<double>(threads, useful));
 }
 
@@ -93,17 +98,22 @@ void parallel_tasks(int64_t tasks, [[maybe_unused]] int threads, FunctionRef<voi
   if (threads > 1 && !omp_in_parallel()) {
     used_threads.store(true, std::memory_order_relaxed);
     ExceptionSlot exception;
+    ContentionWatch::Seconds own_work{0};
+    const auto begin = ContentionWatch::Clock::now();
     order_before();
 #pragma omp parallel num_threads(threads)
     {
       order_after();
       const DenormalGuard guard;
       const int thread = omp_get_thread_num();
-#pragma omp for schedule(dynamic, 1)
+      const auto start = ContentionWatch::Clock::now();
+#pragma omp for schedule(dynamic, 1) nowait
       for (int64_t task = 0; task < tasks; ++task) exception.run([&] { body(task, thread); });
+      if (thread == 0) own_work = ContentionWatch::Clock::now() - start;
       order_before();
     }
     order_after();
+    contention.report(begin, ContentionWatch::Clock::now(), own_work);
     exception.rethrow();
     return;
   }

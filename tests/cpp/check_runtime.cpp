@@ -6,6 +6,7 @@
 
 #include "check.h"
 #include "dispatch.h"
+#include "runtime/contention.h"
 #include "runtime/denormals.h"
 #include "runtime/memory.h"
 #include "runtime/parallel.h"
@@ -162,4 +163,22 @@ CASE(subnormals_count_as_zero_only_inside) {
     CHECK(tiny * tenth == 0.0f);
   }
   CHECK(tiny * tenth > 0.0f);
+}
+
+CASE(contention_keeps_short_regions_on_one_thread_for_a_while) {
+  using Clock = ContentionWatch::Clock;
+  using std::chrono::milliseconds;
+  const ContentionWatch::Seconds work(100e-6);
+  ContentionWatch watch;
+  const auto now = Clock::now();
+  watch.report(now, now + std::chrono::microseconds(150), work);
+  CHECK(!watch.prefers_one_thread(1e6));
+  // A region that waited a time slice, just now: short work avoids threads, long work does not.
+  watch.report(now, now + milliseconds(4), work);
+  CHECK(watch.prefers_one_thread(1e6));
+  CHECK(!watch.prefers_one_thread(1e10));
+  // The same long ago: the pause is over.
+  ContentionWatch other;
+  other.report(now - milliseconds(1000), now - milliseconds(996), work);
+  CHECK(!other.prefers_one_thread(1e6));
 }
