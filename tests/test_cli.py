@@ -368,7 +368,13 @@ def test_interrupt(capsys, monkeypatch):
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGINT to send to another process")
 def test_interrupt_while_training(tmp_path):
-    command = [sys.executable, "-u", "-m", "cnnfast", "train", "--threads", "1", "--epochs", "1000"]
+    # A shell's background jobs start with interrupts ignored, and so would what the tests start from one.
+    program = (
+        "import runpy, signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler); "
+        "sys.argv = ['cnnfast', 'train', '--threads', '1', '--epochs', '1000']; "
+        "runpy.run_module('cnnfast', run_name='__main__')"
+    )
+    command = [sys.executable, "-u", "-c", program]
     with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         assert process.stdout.readline().startswith(b"digits: ")
         process.send_signal(signal.SIGINT)
