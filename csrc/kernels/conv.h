@@ -42,7 +42,8 @@ struct ConvWeightsTile {
   int cols;
   float* dw;  // [run_length][vectors * lanes]
   int run_length;
-  int vectors;
+  const int64_t* elements;  // null, or offsets from x of the run's elements where they are not neighbours
+  int vectors;              // 1 <= vectors <= kMaxWeightsVectors
 };
 
 // Channels are independent: y[p, c] = activation(bias[c] + sum over taps of x[p * x_pixel + tap + c] * w[tap, c])
@@ -110,6 +111,7 @@ struct AddRuns {
 };
 
 constexpr int kMaxPanelVectors = 4;
+constexpr int kMaxWeightsVectors = 2;
 constexpr int kMaxTilePixels = 14;
 
 }  // namespace cnnfast

@@ -16,12 +16,16 @@ namespace {
 
 constexpr int64_t kBlockFloats = (128 << 10) / 4;
 constexpr int64_t kBlockPixels = 112;  // accumulators are loaded and stored once for so many pixels
-constexpr int64_t kUnits = 64;         // chunks times panels: enough to share out among many threads
+constexpr int64_t kUnits = 64;         // chunks times groups of panels: enough to share out among many threads
 constexpr int64_t kMostChunks = 32;
+constexpr int64_t kMostPanels = 4;                // that one task sums up side by side,
+constexpr int64_t kTaskFloats = (512 << 10) / 4;  // as long as they stay in the second-level cache
 constexpr int64_t kChunkFloats = (16 << 20) / 4;  // of all chunks' private sums together
 
-// Runs this short would leave accumulators idle; whole windows are copied instead.
+// Runs this short would leave accumulators idle: the elements of all of them are gathered through a table.
 constexpr int64_t kShortRun = 12;
+// Neighbouring pixels at multiples of so many floats share few sets of the first-level cache.
+constexpr int64_t kAliasingFloats = 128;
 
 // Pixels without rows (1x1 windows at stride 1, dense layers): one long row.
 WindowSource flattened(const ConvShape& shape, int64_t* images) {
@@ -47,57 +51,90 @@ class WeightsGradient {
         panels_(shape.group_out_channels(), kernels().limits.lanes,
                 shape.group_out_channels() > kernels().limits.lanes ? 2 : 1),
         grid_(source_, images_, kBlockFloats, kBlockPixels),
-        layout_(source_, grid_, copy_windows || short_runs(source_) ? Runs::windows : Runs::rows),
+        layout_(source_, grid_, copy_windows ? Runs::windows : runs_for(source_)),
         rows_(source_.window_floats()),
         group_floats_(panels_.floats(rows_)) {
-    const int64_t units = shape.groups * panels_.count(), floats = shape.groups * group_floats_;
+    panels_per_task_ = std::clamp<int64_t>(kTaskFloats / (rows_ * panels_.width()), 1, kMostPanels);
+    panel_groups_ = (panels_.count() + panels_per_task_ - 1) / panels_per_task_;
+    const int64_t units = shape.groups * panel_groups_, floats = shape.groups * group_floats_;
     chunks_ = std::min(
         {grid_.size(), kMostChunks, std::max<int64_t>(1, kUnits / units), std::max<int64_t>(1, kChunkFloats / floats)});
   }
 
   void run(float* dw) {
     const Scratch sums(static_cast<size_t>(chunks_ * shape_.groups * group_floats_));
-    const int64_t tasks = chunks_ * shape_.groups * panels_.count();
+    const int64_t tasks = chunks_ * shape_.groups * panel_groups_;
     const int threads = threads_for(tasks, shape_.flops());
     const int64_t panel_floats = grid_.largest_rows() * grid_.largest_cols() * panels_.width();
     const Scratch scratch(threads, static_cast<size_t>(layout_.scratch_floats() + panel_floats));
+    elements_ = gathered_elements();
     parallel_tasks(tasks, threads, [&](int64_t task, int thread) {
-      const int64_t chunk = task % chunks_, panel = task / chunks_ % panels_.count();
-      const int64_t group = task / chunks_ / panels_.count();
-      float* to = sums.data() + (chunk * shape_.groups + group) * group_floats_ + panels_.offset(panel, rows_);
-      sum_chunk(chunk, group, panel, to, scratch.part(thread));
+      const int64_t chunk = task % chunks_, panel_group = task / chunks_ % panel_groups_;
+      const int64_t group = task / chunks_ / panel_groups_;
+      float* to = sums.data() + (chunk * shape_.groups + group) * group_floats_;
+      sum_chunk(chunk, group, panel_group * panels_per_task_, to, scratch.part(thread));
     });
     add_chunks(sums.data(), dw);
   }
 
  private:
-  static bool short_runs(const WindowSource& source) {
-    const bool rows = source.axis[2].dilation == 1 || source.axis[2].window == 1;
-    return source.channels * (rows ? source.axis[2].window : 1) < kShortRun;
+  static Runs runs_for(const WindowSource& source) {
+    const int64_t pixel = source.axis[2].stride * source.pixel_channels;
+    return source.channels >= kAliasingFloats && pixel % kAliasingFloats == 0 ? Runs::spread : Runs::rows;
   }
 
-  void sum_chunk(int64_t chunk, int64_t group, int64_t panel, float* sums, float* scratch) const {
-    std::memset(sums, 0, sizeof(float) * static_cast<size_t>(rows_ * panels_.padded(panel)));
-    float* dy_panel = scratch + layout_.scratch_floats();
-    ConvWeightsTile tile;
-    tile.dy = dy_panel;
-    tile.run_length = static_cast<int>(layout_.run_length());
-    tile.vectors = panels_.vectors(panel);
-    tile.dy_pixel = panels_.padded(panel);
+  // Offsets of all of a window's elements where its runs are short, else nothing.
+  std::vector<int64_t> gathered_elements() const {
+    std::vector<int64_t> elements;
+    if (layout_.run_length() >= kShortRun || layout_.runs().size() == 1) return elements;
+    for (const int64_t run : layout_.runs()) {
+      for (int64_t e = 0; e < layout_.run_length(); ++e) elements.push_back(run + e);
+    }
+    return elements;
+  }
+
+  // Adds the chunk's blocks up into the task's panels of `sums`: a block's windows serve all of them.
+  void sum_chunk(int64_t chunk, int64_t group, int64_t first_panel, float* sums, float* scratch) const {
+    const int64_t last_panel = std::min(first_panel + panels_per_task_, panels_.count());
+    for (int64_t panel = first_panel; panel < last_panel; ++panel) {
+      std::memset(sums + panels_.offset(panel, rows_), 0,
+                  sizeof(float) * static_cast<size_t>(rows_ * panels_.padded(panel)));
+    }
     for (int64_t i = grid_.size() * chunk / chunks_; i < grid_.size() * (chunk + 1) / chunks_; ++i) {
       const OutputBlock block = grid_[i];
       const WindowView view = layout_.view(block, x_, group * source_.channels, scratch);
-      pack_dy(block, group, panel, dy_panel);
-      tile.x_pixel = view.pixel;
-      tile.x_row = view.row;
-      tile.rows = static_cast<int>(block.rows());
-      tile.cols = static_cast<int>(block.cols());
-      tile.dw = sums;
-      for (const int64_t run : layout_.runs()) {
-        tile.x = view.first + run;
-        kernels().conv_weights_tile(tile);
-        tile.dw += layout_.run_length() * panels_.padded(panel);
+      for (int64_t panel = first_panel; panel < last_panel; ++panel) {
+        float* dy_panel = scratch + layout_.scratch_floats();
+        pack_dy(block, group, panel, dy_panel);
+        add_block(block, view, panel, dy_panel, sums + panels_.offset(panel, rows_));
       }
+    }
+  }
+
+  void add_block(const OutputBlock& block, const WindowView& view, int64_t panel, const float* dy_panel,
+                 float* sums) const {
+    ConvWeightsTile tile;
+    tile.x = view.first;
+    tile.x_pixel = view.pixel;
+    tile.x_row = view.row;
+    tile.dy = dy_panel;
+    tile.dy_pixel = panels_.padded(panel);
+    tile.rows = static_cast<int>(block.rows());
+    tile.cols = static_cast<int>(block.cols());
+    tile.dw = sums;
+    tile.vectors = panels_.vectors(panel);
+    if (!elements_.empty()) {
+      tile.run_length = static_cast<int>(rows_);
+      tile.elements = elements_.data();
+      kernels().conv_weights_tile(tile);
+      return;
+    }
+    tile.run_length = static_cast<int>(layout_.run_length());
+    tile.elements = nullptr;
+    for (const int64_t run : layout_.runs()) {
+      tile.x = view.first + run;
+      kernels().conv_weights_tile(tile);
+      tile.dw += layout_.run_length() * panels_.padded(panel);
     }
   }
 
@@ -148,7 +185,8 @@ class WeightsGradient {
   BlockGrid grid_;
   WindowLayout layout_;
   int64_t rows_, group_floats_;
-  int64_t chunks_;
+  int64_t panels_per_task_, panel_groups_, chunks_;
+  std::vector<int64_t> elements_;
 };
 
 // The kernel was applied flipped: so was its gradient found. Taps change places, each a block of in x out values.

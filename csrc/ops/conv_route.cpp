@@ -69,7 +69,7 @@ double products(const WindowSource& source, WinogradKind kind) {
 }
 
 // Transforms touch every input and output once for each panel of the other's channels: they pay from this many on.
-constexpr int64_t kFewestChannels = 24;
+constexpr int64_t kFewestChannels = 16;
 
 bool pays(const WindowSource& source, int64_t out_channels) {
   return source.channels >= kFewestChannels && out_channels >= kFewestChannels;

@@ -13,6 +13,21 @@ int64_t span(const Axis& axis, int64_t count) {
   return (count - 1) * axis.stride + (axis.window - 1) * axis.dilation + 1;
 }
 
+// Slab positions from one window to the next, and input positions from one slab position to the next: what lies between
+// the windows of a strided single tap is not copied.
+int64_t slab_stride(const Axis& axis) { return axis.window == 1 ? 1 : axis.stride; }
+int64_t slab_step(const Axis& axis) { return axis.window == 1 ? axis.stride : 1; }
+
+// Slab positions for `count` neighbouring outputs.
+int64_t slab_span(const Axis& axis, int64_t count) { return (count - 1) * slab_stride(axis) + axis.reach(); }
+
+constexpr int64_t kSpreadFloats = 16;
+
+void clear(float* to, int64_t floats) { std::memset(to, 0, sizeof(float) * static_cast<size_t>(floats)); }
+void copy(float* to, const float* from, int64_t floats) {
+  std::memcpy(to, from, sizeof(float) * static_cast<size_t>(floats));
+}
+
 bool stays_inside(const Axis& axis) {
   return axis.pad_before <= 0 && span(axis, axis.out) - axis.pad_before <= axis.in;
 }
@@ -76,16 +91,17 @@ OutputBlock BlockGrid::operator[](int64_t index) const {
 WindowLayout::WindowLayout(const WindowSource& source, const BlockGrid& grid, Runs runs)
     : source_(source), copies_windows_(runs == Runs::windows && source.taps() > 1) {
   const Axis &d = source.axis[0], &h = source.axis[1], &w = source.axis[2];
-  in_place_ = stays_inside(d) && stays_inside(h) && stays_inside(w);
-  slab_channels_ = in_place_ ? source.pixel_channels : source.channels;
-  slab_rows_ = span(h, grid.largest_rows());
-  slab_cols_ = span(w, grid.largest_cols());
+  in_place_ = runs != Runs::spread && stays_inside(d) && stays_inside(h) && stays_inside(w);
+  slab_channels_ = in_place_ ? source.pixel_channels : source.channels + (runs == Runs::spread ? kSpreadFloats : 0);
+  slab_rows_ = slab_span(h, grid.largest_rows());
+  slab_cols_ = slab_span(w, grid.largest_cols());
   pitch_ = (in_place_ ? w.in : slab_cols_) * slab_channels_;
   plane_ = (in_place_ ? h.in * d.dilation : slab_rows_) * pitch_;
   if (!in_place_) slab_floats_ = d.window * plane_;
 
   // A tap row is one run where its taps are neighbours and hold nothing but this group's channels.
-  const bool whole_rows = runs != Runs::taps && (w.dilation == 1 || w.window == 1) && slab_channels_ == source.channels;
+  const bool whole_rows = runs != Runs::taps && runs != Runs::spread && (w.dilation == 1 || w.window == 1) &&
+                          slab_channels_ == source.channels;
   slab_run_length_ = whole_rows ? w.window * source.channels : source.channels;
   for (int64_t kd = 0; kd < d.window; ++kd) {
     for (int64_t kh = 0; kh < h.window; ++kh) {
@@ -107,18 +123,19 @@ WindowLayout::WindowLayout(const WindowSource& source, const BlockGrid& grid, Ru
 WindowView WindowLayout::view(const OutputBlock& block, const float* x, int64_t channel, float* scratch) const {
   const Axis &d = source_.axis[0], &h = source_.axis[1], &w = source_.axis[2];
   x += block.image * source_.image_floats();
-  WindowView view{scratch, w.stride * slab_channels_, h.stride * pitch_};
+  WindowView view{scratch, slab_stride(w) * slab_channels_, slab_stride(h) * pitch_};
   if (in_place_) {
     const int64_t depth = block.depth * d.stride - d.pad_before;
     const int64_t row = block.row_begin * h.stride - h.pad_before;
     const int64_t col = block.col_begin * w.stride - w.pad_before;
-    view.first = x + ((depth * h.in + row) * w.in + col) * source_.pixel_channels + channel;
+    view = {x + ((depth * h.in + row) * w.in + col) * source_.pixel_channels + channel, w.stride * slab_channels_,
+            h.stride * pitch_};
   } else {
     copy_slab(block, x, channel, scratch);
   }
   if (copies_windows_) {
     float* patches = scratch + slab_floats_;
-    copy_patches(block, view.first, patches);
+    copy_patches(block, view, patches);
     view = WindowView{patches, run_length_, block.cols() * run_length_};
   }
   return view;
@@ -126,41 +143,44 @@ WindowView WindowLayout::view(const OutputBlock& block, const float* x, int64_t 
 
 void WindowLayout::copy_slab(const OutputBlock& block, const float* x, int64_t channel, float* slab) const {
   const Axis &d = source_.axis[0], &h = source_.axis[1], &w = source_.axis[2];
-  const int64_t channels = source_.channels, pixel = source_.pixel_channels;
-  const int64_t rows = span(h, block.rows()), cols = span(w, block.cols());
+  const int64_t channels = source_.channels, step = slab_step(w);
+  const int64_t rows = slab_span(h, block.rows()), cols = slab_span(w, block.cols());
   const int64_t first_col = block.col_begin * w.stride - w.pad_before;
-  // Columns [left, right) of the slab lie inside the input; what is outside is zero.
-  const int64_t left = std::clamp<int64_t>(-first_col, 0, cols);
-  const int64_t right = std::clamp<int64_t>(w.in - first_col, left, cols);
+  // Slab columns [left, right) lie inside the input; what is outside is zero.
+  const auto columns_before = [&](int64_t col) {
+    return std::clamp<int64_t>((col - first_col + step - 1) / step, 0, cols);
+  };
+  const int64_t left = first_col >= 0 ? 0 : columns_before(0);
+  const int64_t right = w.in <= first_col ? left : std::max(left, columns_before(w.in));
+  const bool dense = step == 1 && channels == source_.pixel_channels && channels == slab_channels_;
   for (int64_t kd = 0; kd < d.window; ++kd) {
     const int64_t depth = block.depth * d.stride - d.pad_before + kd * d.dilation;
     for (int64_t r = 0; r < rows; ++r) {
-      const int64_t row = block.row_begin * h.stride - h.pad_before + r;
+      const int64_t row = block.row_begin * h.stride - h.pad_before + r * slab_step(h);
       float* to = slab + kd * plane_ + r * pitch_;
       if (depth < 0 || depth >= d.in || row < 0 || row >= h.in || left == right) {
-        std::memset(to, 0, sizeof(float) * static_cast<size_t>(cols * channels));
+        clear(to, cols * slab_channels_);
         continue;
       }
-      const float* from = x + ((depth * h.in + row) * w.in + first_col + left) * pixel + channel;
-      std::memset(to, 0, sizeof(float) * static_cast<size_t>(left * channels));
-      to += left * channels;
-      if (channels == pixel) {
-        std::memcpy(to, from, sizeof(float) * static_cast<size_t>((right - left) * channels));
+      clear(to, left * slab_channels_);
+      const int64_t pixel = step * source_.pixel_channels;
+      const float* from =
+          x + ((depth * h.in + row) * w.in + first_col + left * step) * source_.pixel_channels + channel;
+      to += left * slab_channels_;
+      if (dense) {
+        copy(to, from, (right - left) * channels);
       } else {
-        for (int64_t c = 0; c < right - left; ++c) {
-          std::memcpy(to + c * channels, from + c * pixel, sizeof(float) * static_cast<size_t>(channels));
-        }
+        for (int64_t c = 0; c < right - left; ++c) copy(to + c * slab_channels_, from + c * pixel, channels);
       }
-      std::memset(to + (right - left) * channels, 0, sizeof(float) * static_cast<size_t>((cols - right) * channels));
+      clear(to + (right - left) * slab_channels_, (cols - right) * slab_channels_);
     }
   }
 }
 
-void WindowLayout::copy_patches(const OutputBlock& block, const float* slab, float* patches) const {
-  const int64_t pixel = source_.axis[2].stride * slab_channels_, row = source_.axis[1].stride * pitch_;
+void WindowLayout::copy_patches(const OutputBlock& block, const WindowView& view, float* patches) const {
   for (int64_t r = 0; r < block.rows(); ++r) {
     for (int64_t c = 0; c < block.cols(); ++c) {
-      const float* from = slab + r * row + c * pixel;
+      const float* from = view.first + r * view.row + c * view.pixel;
       for (const int64_t run : slab_runs_) {
         for (int64_t e = 0; e < slab_run_length_; ++e) patches[e] = from[run + e];
         patches += slab_run_length_;

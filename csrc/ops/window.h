@@ -59,7 +59,8 @@ struct WindowView {
 enum class Runs {
   rows,     // a row of taps where they are neighbours in memory, else a tap
   taps,     // always a tap
-  windows,  // a whole window, copied pixel by pixel: where rows would be too short to fill the registers
+  windows,  // a whole window, copied pixel by pixel (im2col)
+  spread,   // a tap, copied so that neighbouring pixels do not fall into one set of the first-level cache
 };
 
 class WindowLayout {
@@ -77,7 +78,7 @@ class WindowLayout {
 
  private:
   void copy_slab(const OutputBlock& block, const float* x, int64_t channel, float* slab) const;
-  void copy_patches(const OutputBlock& block, const float* slab, float* patches) const;
+  void copy_patches(const OutputBlock& block, const WindowView& view, float* patches) const;
 
   WindowSource source_;
   bool in_place_;  // the kernels read x itself
