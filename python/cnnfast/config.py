@@ -63,7 +63,7 @@ def set_precision(precision: str) -> None:
 
     Args:
         precision: "fast" (the default) lets convolutions of 3 and 5 taps at stride 1 use minimal filtering (Lavin and
-            Gray 2016), whose errors are a few times larger: about 1.5e-6 of a result's norm instead of 3e-7. "strict"
+            Gray 2016), whose results round up to two or three times as much (docs/precision.md has figures). "strict"
             never does.
 
     Raises:
