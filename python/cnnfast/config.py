@@ -63,7 +63,8 @@ def set_precision(precision: str) -> None:
 
     Args:
         precision: "fast" (the default) lets convolutions of 3 and 5 taps at stride 1 use minimal filtering (Lavin and
-            Gray 2016), whose rounding errors are a few times larger (docs/precision.md has figures). "strict" never does.
+            Gray 2016), whose rounding errors are a few times larger (docs/precision.md has figures). "strict"
+            never does.
 
     Raises:
         ValueError: `precision` is neither.
