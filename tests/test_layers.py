@@ -324,3 +324,24 @@ def test_a_function_without_a_name_cannot_be_saved():
     np.testing.assert_array_equal(layer([[1.0]]), [[2.0]])
     with pytest.raises(TypeError, match=r"Activation: activation cannot be saved: .* is not known by a name"):
         layer.get_config()
+
+
+def test_weights_follow_the_parts_as_they_change():
+    block = Block(3)
+    x = np.ones((1, 3))
+    block(x)
+    assert len(block.weights) == 6
+    block.parts.append(layers.Dense(2))
+    block(x)
+    assert len(block.weights) == 8
+    block.more = (layers.Dense(1), "no layer")
+    block.more[0](x)
+    assert len(block.weights) == 10
+    block.again = block.more[0]
+    assert len(block.weights) == 10
+    assert len(block.trainable_weights) == 9
+    del block.more, block.again
+    assert len(block.weights) == 8
+    block.parts = []
+    assert list(block.sublayers()) == []
+    assert len(block.weights) == 2

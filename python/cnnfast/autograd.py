@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from cnnfast.tensor import ArrayLike, FloatArray, Tensor, Value, Variable, to_float32, wrap
+from cnnfast.tensor import ArrayLike, FloatArray, Tensor, Value, Variable, is_float32, to_float32, wrap
 
 __all__ = [
     "ArrayLike",
@@ -44,13 +44,22 @@ class _Node:
 
     def __init__(self, op: str, inputs: Sequence[Any], output: Tensor, vjp: VectorJacobianProduct) -> None:
         self.op = op
-        self.input_keys = [x._key if isinstance(x, Value) else 0 for x in inputs]
-        self.input_shapes = [x.shape if isinstance(x, Value) else None for x in inputs]
+        self.input_keys: list[int] = []
+        self.input_shapes: list[tuple[int, ...] | None] = []
         self.output_key = output._key
-        self.variables = [(x, x._version) for x in inputs if isinstance(x, Variable)]
+        self.variables: list[tuple[Variable, int]] = []
         self.vjp = vjp
+        for x in inputs:
+            if isinstance(x, Value):
+                self.input_keys.append(x._key)
+                self.input_shapes.append(x._value.shape)
+                if isinstance(x, Variable):
+                    self.variables.append((x, x._version))
+            else:
+                self.input_keys.append(0)
+                self.input_shapes.append(None)
 
-    def gradients(self, dy: FloatArray, needs: Sequence[bool]) -> Iterator[tuple[int, FloatArray]]:
+    def gradients(self, dy: FloatArray, needed: set[int]) -> list[tuple[int, FloatArray]]:
         """The key of each input whose gradient is needed, with that gradient."""
         for variable, version in self.variables:
             if variable._version != version:
@@ -58,14 +67,18 @@ class _Node:
                     f"{self.op}: variable {variable.name} was overwritten by an optimizer after this operation was "
                     "recorded; take the gradient first"
                 )
-        found = self.vjp(dy, needs)
-        for key, shape, need, gradient in zip(self.input_keys, self.input_shapes, needs, found, strict=True):
+        needs = [key in needed for key in self.input_keys]
+        gradients = self.vjp(dy, needs)
+        found = []
+        for key, shape, need, gradient in zip(self.input_keys, self.input_shapes, needs, gradients, strict=True):
             if gradient is None or not need:
                 continue
-            gradient = np.asarray(gradient, np.float32)
+            if not is_float32(gradient):
+                gradient = np.asarray(gradient, np.float32)
             if gradient.shape != shape:
                 raise RuntimeError(f"{self.op}: its gradient has shape {gradient.shape}, the input has {shape}")
-            yield key, gradient
+            found.append((key, gradient))
+        return found
 
 
 class _ActiveTapes(threading.local):
@@ -171,15 +184,19 @@ class GradientTape:
         finally:
             self._start()
 
-    def _follows(self, x: Any) -> bool:
-        if not isinstance(x, Value):
-            return False
-        if x._key in self._tracked:
-            return True
-        if isinstance(x, Variable) and x.trainable and self._watch_variables:
-            self.watch(x)
-            return True
-        return False
+    def _follows_any(self, inputs: Sequence[Any]) -> bool:
+        """Whether one of the inputs is followed; trainable variables among them are from now on."""
+        found = False
+        for x in inputs:
+            if not isinstance(x, Value):
+                continue
+            if x._key in self._tracked:
+                found = True
+            elif self._watch_variables and isinstance(x, Variable) and x.trainable:
+                self._tracked.add(x._key)
+                self._variables[x._key] = x
+                found = True
+        return found
 
     def _append(self, node: _Node) -> None:
         self._nodes.append(node)
@@ -258,14 +275,15 @@ class GradientTape:
             if node.output_key not in grads or node.output_key not in needed:
                 continue
             dy = grads[node.output_key] if node.output_key in wanted else grads.pop(node.output_key)
-            needs = [key in needed for key in node.input_keys]
-            for key, gradient in node.gradients(dy, needs):
+            for key, gradient in node.gradients(dy, needed):
                 grads[key] = grads[key] + gradient if key in grads else gradient
 
 
 def _result(gradient: FloatArray | None, source: Value, dependencies: Sequence[Any], zero: bool) -> Any:
     if gradient is None:
         return wrap(np.zeros(source.shape, np.float32)) if zero else None
+    if not _active.stack:
+        return wrap(_unshared(to_float32(gradient), (source,)))
     return record("gradient", gradient, [source, *dependencies], _no_second_derivative)
 
 
@@ -283,9 +301,15 @@ def _flatten(structure: Any) -> list[Any]:
     """The leaves of nested lists, tuples and dicts, in order."""
     if isinstance(structure, dict):
         structure = list(structure.values())
-    if isinstance(structure, (list, tuple)):
-        return [leaf for part in structure for leaf in _flatten(part)]
-    return [structure]
+    if not isinstance(structure, (list, tuple)):
+        return [structure]
+    leaves: list[Any] = []
+    for part in structure:
+        if isinstance(part, Value):
+            leaves.append(part)
+        else:
+            leaves.extend(_flatten(part))
+    return leaves
 
 
 def _like(structure: Any, leaves: Iterator[Any]) -> Any:
@@ -293,7 +317,7 @@ def _like(structure: Any, leaves: Iterator[Any]) -> Any:
     if isinstance(structure, dict):
         return {key: _like(part, leaves) for key, part in structure.items()}
     if isinstance(structure, (list, tuple)):
-        parts = [_like(part, leaves) for part in structure]
+        parts = [next(leaves) if isinstance(part, Value) else _like(part, leaves) for part in structure]
         if isinstance(structure, list):
             return parts
         return type(structure)(*parts) if hasattr(structure, "_fields") else tuple(parts)
@@ -337,22 +361,22 @@ def _seeds(target: Any, output_gradients: Any) -> list[Any]:
 def _sum_by_key(targets: Sequence[Any], seeds: Sequence[Any]) -> dict[int, FloatArray]:
     grads: dict[int, FloatArray] = {}
     for t, seed in zip(targets, seeds, strict=True):
+        shape = np.shape(t) if not isinstance(t, Value) else t._value.shape
         if seed is None:
-            dy = np.ones(np.shape(t), np.float32)
+            dy = np.ones(shape, np.float32)
         else:
-            dy = to_float32(seed, "GradientTape.gradient", "output_gradients")
-        if dy.shape != np.shape(t):
-            raise ValueError(f"GradientTape.gradient: output_gradients expects shape {np.shape(t)}, got {dy.shape}")
-        if not isinstance(t, Value):
-            continue  # a plain array depends on nothing that was watched
-        # A gradient that passes unchanged to the result must not share the caller's array.
-        grads[t._key] = grads[t._key] + dy if t._key in grads else dy.copy()
+            # A gradient that passes unchanged to the result must not share the caller's array.
+            dy = to_float32(seed, "GradientTape.gradient", "output_gradients").copy()
+        if dy.shape != shape:
+            raise ValueError(f"GradientTape.gradient: output_gradients expects shape {shape}, got {dy.shape}")
+        if isinstance(t, Value):  # a plain array depends on nothing that was watched
+            grads[t._key] = grads[t._key] + dy if t._key in grads else dy
     return grads
 
 
 def is_recorded(*inputs: Any) -> bool:
     """Whether an operation on these inputs would be recorded: asked by operations that keep more when it is."""
-    return any(tape._follows(x) for tape in _active.stack for x in inputs)
+    return any(tape._follows_any(inputs) for tape in _active.stack) if _active.stack else False
 
 
 def record(op: str, value: FloatArray, inputs: Sequence[Any], vjp: VectorJacobianProduct) -> Any:
@@ -368,18 +392,28 @@ def record(op: str, value: FloatArray, inputs: Sequence[Any], vjp: VectorJacobia
     Returns:
         A `Tensor` where a tape follows an input or an input is a `Tensor`, else the float32 array.
     """
-    array = to_float32(value, op, "result")
-    if any(isinstance(x, Variable) and np.may_share_memory(array, x._value) for x in inputs):
-        array = array.copy()  # an optimiser will write into the variable's memory
-    tapes = [tape for tape in _active.stack if any([tape._follows(x) for x in inputs])]  # noqa: C419 (all)
-    if not tapes and not any(isinstance(x, Tensor) for x in inputs):
+    array = _unshared(to_float32(value, op, "result"), inputs)
+    tapes = [tape for tape in _active.stack if tape._follows_any(inputs)]
+    if not tapes:
+        for x in inputs:
+            if isinstance(x, Tensor):
+                return wrap(array)
         return array
     output = wrap(array)
-    if tapes:
-        node = _Node(op, inputs, output, vjp)
-        for tape in tapes:
-            tape._append(node)
+    node = _Node(op, inputs, output, vjp)
+    for tape in tapes:
+        tape._append(node)
     return output
+
+
+def _unshared(array: FloatArray, inputs: Sequence[Any]) -> FloatArray:
+    """The array, or a copy where it shares a variable's memory, into which an optimiser will write."""
+    # Only a view can share memory; what the engine returns is none, its memory is in no other array.
+    view = isinstance(array.base, (np.ndarray, memoryview))
+    for x in inputs:
+        if isinstance(x, Variable) and (np.may_share_memory(array, x._value) if view else array is x._value):
+            return array.copy()
+    return array
 
 
 def stop_gradient(x: ArrayLike) -> Tensor:

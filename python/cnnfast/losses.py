@@ -217,7 +217,8 @@ def class_labels(name: str, y_true: Any, shape: tuple[int, ...]) -> npt.NDArray[
             numbers = labels.astype(np.int64)
         if labels.dtype.kind == "f" and not np.array_equal(numbers, labels):
             raise ValueError(f"{name}: y_true expects class numbers, got values that are not whole")
-    if numbers.size and not (numbers.min() >= 0 and numbers.max() < shape[-1]):
+    # As unsigned numbers negative ones are the largest.
+    if numbers.size and not int(numbers.view(np.uint64).max()) < shape[-1]:
         raise ValueError(
             f"{name}: y_true expects class numbers from 0 to {shape[-1] - 1}, "
             f"got values from {numbers.min()} to {numbers.max()}"

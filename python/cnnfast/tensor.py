@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any, NoReturn, Union
+from typing import TYPE_CHECKING, Any, NoReturn, TypeGuard, Union
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +17,15 @@ FloatArray = npt.NDArray[np.float32]
 ArrayLike = Union["Value", npt.ArrayLike]
 
 _keys = itertools.count(1)
+
+
+_FLOAT32 = np.dtype(np.float32)
+
+
+def is_float32(x: Any) -> TypeGuard[FloatArray]:
+    """Whether `x` is what the engine takes as it is: a C-contiguous, aligned float32 array of NumPy's own class."""
+    # Asked at every operation, so the quickest questions: there is one dtype object for native float32.
+    return type(x) is np.ndarray and x.dtype is _FLOAT32 and x.flags.c_contiguous and x.flags.aligned
 
 
 def to_float32(x: Any, op: str = "array", name: str = "x") -> FloatArray:
@@ -39,7 +48,7 @@ def to_float32(x: Any, op: str = "array", name: str = "x") -> FloatArray:
     """
     if isinstance(x, Value):
         return x._value
-    if type(x) is np.ndarray and x.dtype == np.float32 and x.flags.c_contiguous and x.flags.aligned:
+    if is_float32(x):
         return x
     if isinstance(x, (list, tuple)) and _holds_values(x):
         raise TypeError(f"{op}: {name} is a list of tensors; join them first: cnnfast.ops.stack or concatenate")

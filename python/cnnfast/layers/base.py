@@ -53,6 +53,7 @@ class Layer(Configured):
 
     _call_takes_training = True
     _names_errors = True  # containers leave that to the layers they hold
+    _parts: tuple[Any, ...] | None = None
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -149,21 +150,37 @@ class Layer(Configured):
         (self._own_trained if trainable else self._own_kept).append(variable)
         return variable
 
+    def __setattr__(self, name: str, value: Any) -> None:
+        super().__setattr__(name, value)
+        if name != "_parts":
+            self._parts = None
+
+    def __delattr__(self, name: str) -> None:
+        super().__delattr__(name)
+        self._parts = None
+
     def sublayers(self) -> Iterator[Layer]:
         """The layers that this one holds in its attributes, in the order they were set."""
-        for value in vars(self).values():
+        if self._parts is None:
+            # The attributes that are layers or may hold some, found once; a list may get and lose some later on.
+            self._parts = tuple(
+                value
+                for name, value in vars(self).items()
+                if name not in _NO_LAYERS and (isinstance(value, (Layer, list)) or _is_tuple_of_layers(value))
+            )
+        for value in self._parts:
             if isinstance(value, Layer):
                 yield value
-            elif isinstance(value, (list, tuple)):
+            else:
                 yield from (item for item in value if isinstance(item, Layer))
 
     @property
     def weights(self) -> list[Variable]:
         """All weights: this layer's trainable ones, its others, then those of its parts."""
-        found = {id(v): v for v in (*self._own_trained, *self._own_kept)}
+        found = [*self._own_trained, *self._own_kept]
         for layer in self.sublayers():
-            found.update((id(v), v) for v in layer.weights)
-        return list(found.values())
+            found += layer.weights
+        return list(dict.fromkeys(found))  # a part that is held twice counts once
 
     variables = weights
 
@@ -172,10 +189,10 @@ class Layer(Configured):
         """The weights that training changes; none where the layer is frozen."""
         if not self._trainable:
             return []
-        found = {id(v): v for v in self._own_trained if v.trainable}
+        found = [v for v in self._own_trained if v.trainable]
         for layer in self.sublayers():
-            found.update((id(v), v) for v in layer.trainable_weights)
-        return list(found.values())
+            found += layer.trainable_weights
+        return list(dict.fromkeys(found))  # a part that is held twice counts once
 
     trainable_variables = trainable_weights
 
@@ -239,6 +256,14 @@ class Layer(Configured):
     def get_config(self) -> dict[str, Any]:
         """What the layer was made with, as values that JSON can hold; `from_config` makes such a layer again."""
         return super().get_config() | {"name": self.name, "trainable": self._trainable}
+
+
+# Attributes of every layer that hold other things.
+_NO_LAYERS = frozenset({"_parts", "_own_trained", "_own_kept"})
+
+
+def _is_tuple_of_layers(value: Any) -> bool:
+    return isinstance(value, tuple) and any(isinstance(item, Layer) for item in value)
 
 
 def unique_name(class_name: str) -> str:

@@ -353,6 +353,8 @@ class Trainer:
 
     def _check_example_shape(self, owner: str, shape: tuple[int, ...]) -> None:
         expected = self.input_shape[1:]  # type: ignore[attr-defined]
+        if shape[1:] == expected:
+            return
         fits = len(shape) == len(expected) + 1 and all(
             n is None or n == m for n, m in zip(expected, shape[1:], strict=False)
         )

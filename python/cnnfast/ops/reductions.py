@@ -111,6 +111,8 @@ def mean(x: ArrayLike, axis: Axes = None, keepdims: bool = False) -> Any:
         array([2., 3.], dtype=float32)
     """
     array = to_float32(x, "mean")
+    if axis is None and not keepdims and array.size:
+        return _mean_of_all(x, array)
     axes, shape = normalize_axes("mean", axis, array.shape), array.shape
     count = math.prod(shape[a] for a in axes)
     with quiet():
@@ -122,6 +124,18 @@ def mean(x: ArrayLike, axis: Axes = None, keepdims: bool = False) -> Any:
         return (np.broadcast_to(share, shape),)
 
     return record("mean", _finish(y, axes, keepdims), (x,), vjp)
+
+
+def _mean_of_all(x: ArrayLike, array: FloatArray) -> Any:
+    """The mean of all elements, of which there are some: what a loss is, at every training step."""
+    shape, count = array.shape, array.size
+    with quiet():
+        total = array.sum(dtype=np.float64)
+
+    def vjp(dy: FloatArray, needs: Sequence[bool]) -> Sequence[FloatArray | None]:
+        return (np.full(shape, dy / np.float32(count), np.float32),)
+
+    return record("mean", np.array(total / count, np.float32), (x,), vjp)
 
 
 def var(x: ArrayLike, axis: Axes = None, keepdims: bool = False) -> Any:

@@ -161,4 +161,6 @@ def _label_array(labels: ArrayLike, shape: tuple[int, ...]) -> FloatArray | npt.
             f"softmax_cross_entropy: labels of shape {shape[:-1]} must be integers, got dtype {array.dtype} "
             f"(logits: {shape})"
         )
+    if array.dtype == np.int64 and array.flags.c_contiguous and array.flags.aligned:
+        return array
     return np.require(array, np.int64, ["C_CONTIGUOUS", "ALIGNED"])

@@ -11,6 +11,7 @@ import numpy as np
 
 from cnnfast import _core
 from cnnfast.autograd import ArrayLike, FloatArray, Variable, to_float32
+from cnnfast.tensor import is_float32
 
 __all__ = ["adam_update", "sgd_update"]
 
@@ -31,16 +32,26 @@ def _checked(
     for i, variable in enumerate(variables):
         if not isinstance(variable, Variable):
             raise TypeError(f"{op}: variables expects Variables, got {type(variable).__name__} (number {i})")
-        gradient = to_float32(gradients[i], op, f"the gradient of {variable.name}")
+        given = gradients[i]
+        gradient = given if is_float32(given) else to_float32(given, op, f"the gradient of {variable.name}")
         converted.append(gradient)
-        for name, shape in {"gradients": gradient.shape, **{n: np.shape(a[i]) for n, a in slots.items()}}.items():
-            if shape != variable.shape:
-                raise ValueError(f"{op}: {name} expects shape {variable.shape} for {variable.name}, got {shape}")
+        _require_shape(op, "gradients", gradient.shape, variable)
+        for name, arrays in slots.items():
+            slot = arrays[i]
+            _require_shape(op, name, slot.shape if isinstance(slot, np.ndarray) else np.shape(slot), variable)
     return converted
 
 
+def _require_shape(op: str, name: str, shape: tuple[int, ...], variable: Variable) -> None:
+    if shape != variable._value.shape:
+        raise ValueError(f"{op}: {name} expects shape {variable.shape} for {variable.name}, got {shape}")
+
+
 def _writable(op: str, variables: Sequence[Slot]) -> list[FloatArray]:
-    return [x.updated_in_place() if isinstance(x, Variable) else _writable_array(op, x) for x in variables]
+    return [
+        x if is_float32(x) else x.updated_in_place() if isinstance(x, Variable) else _writable_array(op, x)
+        for x in variables
+    ]
 
 
 def _writable_array(op: str, x: FloatArray) -> FloatArray:
