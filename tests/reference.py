@@ -52,6 +52,7 @@ def gelu_tanh(x):
 ACTIVATIONS = {
     "linear": lambda x: x,
     "relu": lambda x: np.maximum(x, 0),
+    "relu6": lambda x: np.clip(x, 0, 6),
     "leaky_relu": lambda x: np.where(x > 0, x, 0.2 * x),
     "sigmoid": sigmoid,
     "tanh": np.tanh,
@@ -190,26 +191,27 @@ def columns_of_windows(x, *window):
 # ---- normalisation
 
 
-def batch_norm(x, mean, variance, gamma, beta, epsilon, relu):
-    y = gamma * (x - mean) / np.sqrt(variance + epsilon) + beta
-    return np.where(y <= 0, 0, y) if relu else y
+def batch_norm(x, mean, variance, gamma, beta, epsilon, activation=None, residual=0.0):
+    y = gamma * (x - mean) / np.sqrt(variance + epsilon) + beta + residual
+    return ACTIVATIONS[activation or "linear"](y)
 
 
-def batch_norm_gradient(x, dy, mean, variance, gamma, beta, epsilon, relu, training):
-    """dx, dgamma, dbeta by the chain rule, one intermediate at a time."""
+def batch_norm_gradient(x, dy, mean, variance, gamma, beta, epsilon, activation, training, residual=0.0):
+    """dx, dgamma, dbeta and the residual's gradient by the chain rule, one intermediate at a time."""
     n = x.size // x.shape[-1]
     axes = tuple(range(x.ndim - 1))
     deviation = np.sqrt(variance + epsilon)
     normal = (x - mean) / deviation
-    if relu:
-        dy = np.where(gamma * normal + beta > 0, dy, 0)
+    value = gamma * normal + beta + residual
+    if activation is not None:
+        dy = np.where((value > 0) & ((value < 6) | (activation == "relu")), dy, 0)
     dnormal = dy * gamma
     dx = dnormal / deviation
     if training:
         dvariance = np.sum(dnormal * (x - mean), axes) * -0.5 / deviation**3
         dmean = np.sum(-dnormal / deviation, axes)
         dx = dx + dvariance * 2 * (x - mean) / n + dmean / n
-    return dx, np.sum(dy * normal, axes), np.sum(dy, axes)
+    return dx, np.sum(dy * normal, axes), np.sum(dy, axes), dy
 
 
 def philox(key, counter):

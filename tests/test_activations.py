@@ -11,7 +11,18 @@ from reference import ACTIVATIONS
 SIZES = [1, 3, 7, 8, 9, 15, 16, 17, 31, 33, 64]
 
 # How many units in the last place each may be off, anywhere.
-ULPS = {"linear": 0, "relu": 0, "leaky_relu": 1, "sigmoid": 3, "tanh": 3, "elu": 2, "selu": 3, "softplus": 3, "gelu": 5}
+ULPS = {
+    "linear": 0,
+    "relu": 0,
+    "relu6": 0,
+    "leaky_relu": 1,
+    "sigmoid": 3,
+    "tanh": 3,
+    "elu": 2,
+    "selu": 3,
+    "softplus": 3,
+    "gelu": 5,
+}
 ULPS["silu"] = 3
 
 SMALLEST_NORMAL = float(np.finfo(np.float32).tiny)
@@ -60,6 +71,7 @@ def test_gelu_tanh_is_as_accurate_as_its_argument(isa):
 LIMITS = {  # at -inf, at +inf
     "linear": (-np.inf, np.inf),
     "relu": (0, np.inf),
+    "relu6": (0, 6),
     "leaky_relu": (-np.inf, np.inf),
     "sigmoid": (0, 1),
     "tanh": (-1, 1),
@@ -72,6 +84,7 @@ LIMITS = {  # at -inf, at +inf
 GRADIENT_LIMITS = {
     "linear": (1, 1),
     "relu": (0, 1),
+    "relu6": (0, 0),
     "leaky_relu": (0.2, 1),
     "sigmoid": (0, 0),
     "tanh": (0, 0),
@@ -111,6 +124,14 @@ def test_relu_gives_positive_zero_and_no_gradient_at_zero(isa):
     np.testing.assert_array_equal(gradient, [0, 0, 0])
 
 
+def test_relu6_has_no_gradient_at_its_corners(isa):
+    x = np.float32([-0.0, 0.0, 1.0, 6.0, np.nextafter(np.float32(6), np.float32(0)), 7.0])
+    y, gradient = apply_with_gradient(ops.relu6, x, np.full(6, 2, np.float32))
+    assert not np.signbit(y).any()
+    np.testing.assert_array_equal(y, np.float32([0, 0, 1, 6, x[4], 6]))
+    np.testing.assert_array_equal(gradient, [0, 0, 2, 0, 2, 0])
+
+
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("name", [*ACTIVATIONS, "gelu_tanh"])
 def test_gradient_is_the_derivative(name, size, isa, rng):
@@ -118,6 +139,7 @@ def test_gradient_is_the_derivative(name, size, isa, rng):
     function = (lambda v: ops.gelu(v, approximate=True)) if name == "gelu_tanh" else (lambda v: ops.activation(v, name))
     x = rng.normal(0, 3, (2, size)).astype(np.float32)
     x[np.abs(x) < 1e-3] = 0.5  # away from the corners, where differences across them mean nothing
+    x[np.abs(x - 6) < 1e-3] = 0.5
     dy = rng.normal(size=x.shape).astype(np.float32)
     y, gradient = apply_with_gradient(function, x, dy)
     reference.assert_close(y, definition(x.astype(np.float64)))
@@ -125,7 +147,7 @@ def test_gradient_is_the_derivative(name, size, isa, rng):
     np.testing.assert_allclose(gradient, expected, rtol=1e-5, atol=2e-6)
 
 
-@pytest.mark.parametrize("name", ["relu", "sigmoid", "gelu"])
+@pytest.mark.parametrize("name", ["relu", "relu6", "sigmoid", "gelu"])
 def test_large_arrays_have_the_same_bits_for_all_threads(name, isa, rng, same_bits_for_all_threads):
     x = rng.normal(size=(3, 100003)).astype(np.float32)
     dy = rng.normal(size=x.shape).astype(np.float32)
@@ -134,6 +156,18 @@ def test_large_arrays_have_the_same_bits_for_all_threads(name, isa, rng, same_bi
     expected = reference.numerical_gradient(ACTIVATIONS[name], x.astype(np.float64), dy.astype(np.float64))
     far = np.abs(x) > 1e-5
     np.testing.assert_allclose(gradient[far], expected[far], rtol=1e-5, atol=2e-6)
+
+
+@pytest.mark.parametrize("channels", [1, 3, 6, 8, 15, 16, 17, 33, 64, 100])
+@pytest.mark.parametrize("kind", ["linear", "relu", "relu6", "leaky_relu", "sigmoid", "tanh"])
+def test_gradient_and_its_sums_in_one_pass(kind, channels, isa, rng, same_bits_for_all_threads):
+    for rows in (0, 1, 5, 60000 // channels):
+        y, dy = (rng.normal(0, 3, (2, rows, channels))).astype(np.float32)
+        dz, sums = same_bits_for_all_threads(
+            lambda y=y, dy=dy: _core.activation_backward_sums(kind, y, dy, 0.2)  # a tuple of two arrays
+        )
+        np.testing.assert_array_equal(dz, _core.activation_backward(kind, y, dy, 0.2))
+        np.testing.assert_array_equal(sums, _core.channel_sums(dz))
 
 
 @pytest.mark.parametrize("slope", [0.0, 0.01, 1.0, 3.0])

@@ -148,16 +148,17 @@ def test_numerical_gradient(isa, rng, rank):
         gradcheck(lambda x, w, b, a=activation: CONV[rank](x, w, b, strides=2, padding=1, activation=a), [x, w, b])
 
 
-@pytest.mark.parametrize("activation", [None, "linear", "relu", "leaky_relu", "sigmoid", "tanh"])
+@pytest.mark.parametrize("activation", [None, "linear", "relu", "relu6", "leaky_relu", "sigmoid", "tanh"])
 @pytest.mark.parametrize("groups", [1, 6])
 def test_fused_activation_is_the_activation_afterwards(isa, rng, activation, groups):
-    x = rng.standard_normal((2, 7, 7, 6)).astype(np.float32)
+    x = (2 * rng.standard_normal((2, 7, 7, 6))).astype(np.float32)
     w = rng.standard_normal((3, 3, 6 // groups, 12)).astype(np.float32)
     b = rng.standard_normal(12).astype(np.float32)
     plain = {
         None: lambda z: z,
         "linear": lambda z: z,
         "relu": ops.relu,
+        "relu6": ops.relu6,
         "leaky_relu": lambda z: ops.leaky_relu(z, 0.2),
         "sigmoid": ops.sigmoid,
         "tanh": ops.tanh,

@@ -27,6 +27,23 @@ def activation_backward(rng):
     np.testing.assert_array_equal(_core.activation_backward("relu", y, dy), dy * (y > 0))
 
 
+def activation_gradient_sums(rng):
+    y, dy = uniform(rng, 50, 19), uniform(rng, 50, 19)
+    dz, sums = _core.activation_backward_sums("relu", y, dy)
+    np.testing.assert_array_equal(dz, dy * (y > 0))
+    assert_close(sums, dz.astype(float).sum(0), 50)
+
+
+def clip(rng):
+    x = uniform(rng, 3, 35)
+    np.testing.assert_array_equal(_core.clip(x, -0.5, 0.25), np.clip(x, np.float32(-0.5), np.float32(0.25)))
+
+
+def clip_gradient(rng):
+    x, dy = uniform(rng, 3, 35), uniform(rng, 3, 35)
+    np.testing.assert_array_equal(_core.clip_gradient(x, dy, -0.5, 0.25), dy * ((x >= -0.5) & (x <= 0.25)))
+
+
 def convolution(rng):
     x, w = uniform(rng, 2, 6, 7, 5), uniform(rng, 3, 2, 5, 19)
     shape = _core.ConvShape("conv2d", 2, x.shape, w.shape, 2, "same", 1)
@@ -181,7 +198,7 @@ def batch_normalization(rng):
         return ops.batch_normalization(v, None, None, zeros, ones, training=True)[0]
 
     mean, variance = x.astype(float).mean(0), x.astype(float).var(0)
-    arguments = (mean, variance, 1.0, 0.0, 1e-3, False)
+    arguments = (mean, variance, 1.0, 0.0, 1e-3, None)
     assert_close(normalize(x), reference.batch_norm(x, *arguments), 50)
     expected = reference.batch_norm_gradient(x.astype(float), dy, *arguments, True)[0]
     assert_close(gradient(normalize, x, dy), expected, 50)
@@ -231,6 +248,9 @@ CASES = {
     "depthwise_weights_tile": depthwise,
     "activation_forward": activation_forward,
     "activation_backward": activation_backward,
+    "activation_gradient_sums": activation_gradient_sums,
+    "clip": clip,
+    "clip_gradient": clip_gradient,
     "add": add,
     "multiply": multiply,
     "softmax_forward": softmax_forward,

@@ -239,6 +239,44 @@ def test_matmul_follows_numpy(draw):
         check(ops.matmul, np.matmul, [draw.standard_normal(first), draw.standard_normal(second)], 8)
 
 
+@pytest.mark.parametrize("size", [1, 8193, 70001])
+def test_constant_bounds(size, isa, threads, rng):
+    # Large arrays go through the engine: the same values as NumPy's, and gradients where the definition says.
+    x, dy = rng.standard_normal((2, size)).astype(np.float32)
+    x[: min(size, 4)] = [0.25, -0.5, np.inf, -np.inf][:size]
+    cases = [
+        (lambda v: ops.clip(v, -0.5, 0.25), np.clip(x, -0.5, 0.25), (x >= -0.5) & (x <= 0.25)),
+        (lambda v: ops.clip(v, 0.25, -0.5), np.full_like(x, -0.5), np.zeros(size, bool)),
+        (lambda v: ops.clip(v, x_max=0.25), np.minimum(x, 0.25), x <= 0.25),
+        (lambda v: ops.maximum(v, 0.25), np.maximum(x, 0.25), x >= 0.25),
+        (lambda v: ops.minimum(v, 0.25), np.minimum(x, 0.25), x <= 0.25),
+    ]
+    for function, expected, passes in cases:
+        source = Tensor(x)
+        with GradientTape() as tape:
+            tape.watch(source)
+            y = function(source)
+        np.testing.assert_array_equal(y, expected)
+        np.testing.assert_array_equal(tape.gradient(y, source, dy), np.where(passes, dy, np.float32(0)))
+
+
+def test_constant_bounds_hand_nan_on(isa):
+    x = np.zeros(10_000, np.float32)
+    x[7] = np.nan
+    for y in (ops.clip(x, -1.0, 1.0), ops.maximum(x, -1.0), ops.minimum(x, 1.0)):
+        np.testing.assert_array_equal(np.flatnonzero(np.isnan(y)), [7])
+    assert np.isnan(ops.clip(x, np.nan, 1.0)).all()
+    assert np.isnan(ops.maximum(x, np.nan)).all()
+
+
+def test_a_tensor_as_bound_gets_its_gradient(rng):
+    x, bound = rng.standard_normal(10_000).astype(np.float32), Tensor(0.25)
+    with GradientTape() as tape:
+        tape.watch(bound)
+        y = ops.maximum(x, bound)
+    assert tape.gradient(y, bound).numpy() == np.sum(x < 0.25)
+
+
 def test_clip(draw):
     x = draw.permutation(24).reshape(2, 3, 4) / 8 - 1.45
     low, high = np.array([[-1.0], [-0.5], [0.0]]), np.float32(0.7)

@@ -88,7 +88,7 @@ def test_same_bits_for_every_thread_count(isa, same_bits_for_all_threads, algori
     same_bits_for_all_threads(layer.passes)
 
 
-@pytest.mark.parametrize("activation", ["linear", "relu", "leaky_relu", "sigmoid", "tanh"])
+@pytest.mark.parametrize("activation", ["linear", "relu", "relu6", "leaky_relu", "sigmoid", "tanh"])
 @pytest.mark.parametrize(("algorithm", "window", "limit"), TRANSFORMS[:4])
 def test_bias_and_activation_are_fused(isa, rng, algorithm, window, limit, activation):
     layer = Layer(rng, window, 17, 40, algorithm)

@@ -21,9 +21,7 @@ def _optimizer(network: n.Network) -> Any:
 
 
 def _activated(x: Any, activation: str | None) -> Any:
-    if activation is None:
-        return x
-    return ops.clip(x, 0.0, 6.0) if activation == "relu6" else ops.activation(x, activation)
+    return x if activation is None else ops.activation(x, activation)
 
 
 class SequentialRunner:
@@ -107,7 +105,7 @@ class OpsRunner:
         if isinstance(node, n.Depthwise):
             return ops.depthwise_conv2d(x, weights["kernel"], strides=node.stride, padding=node.padding)
         if isinstance(node, n.BatchNorm):
-            return self._normalized(node, weights, x, training)
+            return self._normalized(step, x, training)
         if isinstance(node, n.MaxPool):
             return ops.max_pool2d(x, node.window, node.stride, node.padding)
         if isinstance(node, n.GlobalAverage):
@@ -116,20 +114,29 @@ class OpsRunner:
             return ops.reshape(x, (x.shape[0], -1))
         if isinstance(node, n.Dense):
             return ops.dense(x, weights["kernel"], weights["bias"], activation=node.activation)
-        shortcut = self._run(step.shortcut, x, training)
-        return _activated(ops.add(self._run(step.body, x, training), shortcut), node.activation)
+        assert isinstance(node, n.Residual)
+        return self._residual(step, node, x, training)
 
-    @staticmethod
-    def _normalized(node: n.BatchNorm, weights: dict[str, cnnfast.Variable], x: Any, training: bool) -> Any:
-        fused = node.activation if node.activation == "relu" else None
-        arguments = (x, weights["gamma"], weights["beta"], weights["moving_mean"], weights["moving_variance"])
+    def _residual(self, step: n.Step, node: n.Residual, x: Any, training: bool) -> Any:
+        shortcut = self._run(step.shortcut, x, training)
+        *body, last = step.body
+        if last.node != n.BatchNorm():
+            return _activated(ops.add(self._run(step.body, x, training), shortcut), node.activation)
+        return self._normalized(last, self._run(body, x, training), training, node.activation, shortcut)
+
+    def _normalized(
+        self, step: n.Step, x: Any, training: bool, activation: str | None = None, residual: Any = None
+    ) -> Any:
+        node, weights = step.node, self.weights[id(step)]
+        assert isinstance(node, n.BatchNorm)
+        inputs = (x, weights["gamma"], weights["beta"], weights["moving_mean"], weights["moving_variance"])
+        arguments: dict[str, Any] = {"epsilon": BN_EPSILON, "activation": node.activation or activation}
         if not training:
-            y = ops.batch_normalization(*arguments, epsilon=BN_EPSILON, activation=fused)
-        else:
-            y, *moments = ops.batch_normalization(*arguments, training=True, epsilon=BN_EPSILON, activation=fused)
-            for name, new in zip(("moving_mean", "moving_variance"), moments, strict=True):
-                weights[name].assign(BN_MOMENTUM * weights[name].numpy() + (1 - BN_MOMENTUM) * new)
-        return y if fused else _activated(y, node.activation)
+            return ops.batch_normalization(*inputs, residual=residual, **arguments)
+        y, *moments = ops.batch_normalization(*inputs, residual=residual, training=True, **arguments)
+        for name, new in zip(("moving_mean", "moving_variance"), moments, strict=True):
+            weights[name].assign(BN_MOMENTUM * weights[name].numpy() + (1 - BN_MOMENTUM) * new)
+        return y
 
 
 def build(network: n.Network, steps: Sequence[n.Step], size: int) -> Runner:

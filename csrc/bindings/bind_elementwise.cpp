@@ -19,6 +19,25 @@ py::array_t<float> apply(const char* op, Binary function, const Floats& a, const
   return y;
 }
 
+py::array_t<float> clipped(const Floats& x, float low, float high) {
+  py::array_t<float> y = new_floats(dims_of(x));
+  const float* from = x.data();
+  float* to = y.mutable_data();
+  const py::gil_scoped_release release_gil;
+  clip(low, high, from, to, x.size());
+  return y;
+}
+
+py::array_t<float> clipped_gradient(const Floats& x, const Floats& dy, float low, float high) {
+  require_same_shape("clip", "x", dims_of(x), "dy", dims_of(dy));
+  py::array_t<float> dx = new_floats(dims_of(x));
+  const float *values = x.data(), *gradient = dy.data();
+  float* to = dx.mutable_data();
+  const py::gil_scoped_release release_gil;
+  clip_gradient(low, high, values, gradient, to, x.size());
+  return dx;
+}
+
 size_t checked_axis(const char* op, const Dims& dims, int64_t axis) {
   const auto rank = static_cast<int64_t>(dims.size());
   if (axis < -rank || axis >= rank) {
@@ -96,6 +115,9 @@ void bind_elementwise(py::module_& module) {
   module.def(
       "multiply", [](const Floats& a, const Floats& b) { return apply("multiply", &multiply, a, b); },
       py::arg("a").noconvert(), py::arg("b").noconvert());
+  module.def("clip", &clipped, py::arg("x").noconvert(), py::arg("low"), py::arg("high"));
+  module.def("clip_gradient", &clipped_gradient, py::arg("x").noconvert(), py::arg("dy").noconvert(), py::arg("low"),
+             py::arg("high"));
   module.def("concatenate", &concatenate, py::arg("arrays").noconvert(), py::arg("axis"));
   module.def("split", &split, py::arg("x").noconvert(), py::arg("sizes"), py::arg("axis"));
 }

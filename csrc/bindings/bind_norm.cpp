@@ -5,6 +5,7 @@
 
 #include "bindings/arrays.h"
 #include "bindings/bind.h"
+#include "ops/activation.h"
 #include "ops/norm.h"
 #include "ops/reduce.h"
 
@@ -51,11 +52,15 @@ const float* channel_values(const char* name, const std::optional<Floats>& value
 }
 
 BatchNorm batch_norm_of(const Floats& x, const Floats& mean, const Floats& variance, const std::optional<Floats>& gamma,
-                        const std::optional<Floats>& beta, double epsilon, bool relu) {
+                        const std::optional<Floats>& beta, double epsilon, const std::string& kind) {
   const auto [rows, channels] = rows_of(kBatchNorm, "x", x);
   if (!(epsilon >= 0) || std::isinf(epsilon)) {
     throw std::invalid_argument(std::string(kBatchNorm) + ": epsilon must be finite and at least 0, got " +
                                 std::to_string(epsilon));
+  }
+  const Activation activation = activation_from_name(kBatchNorm, kind);
+  if (activation != Activation::linear && activation != Activation::relu && activation != Activation::relu6) {
+    throw std::invalid_argument(std::string(kBatchNorm) + ": activation expects linear, relu or relu6, got " + kind);
   }
   return {rows,
           channels,
@@ -64,7 +69,7 @@ BatchNorm batch_norm_of(const Floats& x, const Floats& mean, const Floats& varia
           channel_values("gamma", gamma, channels),
           channel_values("beta", beta, channels),
           static_cast<float>(epsilon),
-          relu};
+          activation};
 }
 
 py::tuple moments(const Floats& x) {
@@ -83,21 +88,25 @@ py::tuple moments(const Floats& x) {
 
 py::array_t<float> forward(const Floats& x, const Floats& mean, const Floats& variance,
                            const std::optional<Floats>& gamma, const std::optional<Floats>& beta, double epsilon,
-                           bool relu) {
-  const BatchNorm norm = batch_norm_of(x, mean, variance, gamma, beta, epsilon, relu);
+                           const std::string& activation, const std::optional<Floats>& residual) {
+  const BatchNorm norm = batch_norm_of(x, mean, variance, gamma, beta, epsilon, activation);
+  if (residual) require_same_shape(kBatchNorm, "residual", dims_of(*residual), "x", dims_of(x));
+  const float* added = residual ? residual->data() : nullptr;
   py::array_t<float> y = new_floats(dims_of(x));
   const float* from = x.data();
   float* to = y.mutable_data();
   const py::gil_scoped_release release_gil;
-  batch_norm_forward(norm, from, to);
+  batch_norm_forward(norm, from, added, to);
   return y;
 }
 
+// `y` is the forward pass's result where it added a residual before an activation; then the residual's gradient comes
+// back, else None.
 py::tuple backward(const Floats& x, const Floats& dy, const Floats& mean, const Floats& variance,
-                   const std::optional<Floats>& gamma, const std::optional<Floats>& beta, double epsilon, bool relu,
-                   bool of_statistics, bool needs_dx) {
+                   const std::optional<Floats>& gamma, const std::optional<Floats>& beta, double epsilon,
+                   const std::string& activation, bool of_statistics, bool needs_dx, const std::optional<Floats>& y) {
   require_same_shape(kBatchNorm, "dy", dims_of(dy), "x", dims_of(x));
-  const BatchNorm norm = batch_norm_of(x, mean, variance, gamma, beta, epsilon, relu);
+  const BatchNorm norm = batch_norm_of(x, mean, variance, gamma, beta, epsilon, activation);
   py::array_t<float> dgamma = new_floats({norm.channels}), dbeta = new_floats({norm.channels});
   py::object dx = py::none();
   float *dx_to = nullptr, *dgamma_to = dgamma.mutable_data(), *dbeta_to = dbeta.mutable_data();
@@ -106,12 +115,22 @@ py::tuple backward(const Floats& x, const Floats& dy, const Floats& mean, const 
     dx_to = array.mutable_data();
     dx = array;
   }
+  py::object d_residual = py::none();
+  ResidualGradient residual{};
+  if (y) {
+    require_same_shape(kBatchNorm, "y", dims_of(*y), "x", dims_of(x));
+    py::array_t<float> array = new_floats(dims_of(x));
+    residual = {y->data(), array.mutable_data()};
+    d_residual = array;
+  }
+  const bool with_residual = y.has_value();
   const float *x_from = x.data(), *dy_from = dy.data();
   {
     const py::gil_scoped_release release_gil;
-    batch_norm_backward(norm, of_statistics, x_from, dy_from, dx_to, dgamma_to, dbeta_to);
+    batch_norm_backward(norm, of_statistics, x_from, dy_from, with_residual ? &residual : nullptr, dx_to, dgamma_to,
+                        dbeta_to);
   }
-  return py::make_tuple(dx, dgamma, dbeta);
+  return py::make_tuple(dx, dgamma, dbeta, d_residual);
 }
 
 }  // namespace
@@ -121,11 +140,11 @@ void bind_norm(py::module_& module) {
   module.def("batch_moments", &moments, py::arg("x").noconvert());
   module.def("batch_norm_forward", &forward, py::arg("x").noconvert(), py::arg("mean").noconvert(),
              py::arg("variance").noconvert(), py::arg("gamma").noconvert(), py::arg("beta").noconvert(),
-             py::arg("epsilon"), py::arg("relu"));
+             py::arg("epsilon"), py::arg("activation"), py::arg("residual").noconvert() = py::none());
   module.def("batch_norm_backward", &backward, py::arg("x").noconvert(), py::arg("dy").noconvert(),
              py::arg("mean").noconvert(), py::arg("variance").noconvert(), py::arg("gamma").noconvert(),
-             py::arg("beta").noconvert(), py::arg("epsilon"), py::arg("relu"), py::arg("of_statistics"),
-             py::arg("needs_dx"));
+             py::arg("beta").noconvert(), py::arg("epsilon"), py::arg("activation"), py::arg("of_statistics"),
+             py::arg("needs_dx"), py::arg("y").noconvert() = py::none());
 }
 
 }  // namespace cnnfast

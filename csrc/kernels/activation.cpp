@@ -4,6 +4,7 @@
 // function's limit. Selections are written so that NaN takes the branch that hands it on.
 #include "kernels/activation.h"
 
+#include "kernels/bent.h"
 #include "simd/math.h"
 #include "simd/vec.h"
 
@@ -60,11 +61,12 @@ void activation_forward(Activation kind, float alpha, const float* x, float* y, 
   if (kind == Activation::leaky_relu && alpha == 0) kind = Activation::relu;
   switch (kind) {
     case Activation::linear:
-      return map(x, y, count, [](Vec v) CNNFAST_INLINE_LAMBDA { return v; });
     case Activation::relu:
-      return map(x, y, count, [](Vec v) CNNFAST_INLINE_LAMBDA { return select(v <= 0, zero(), v); });
+    case Activation::relu6:
     case Activation::leaky_relu:
-      return map(x, y, count, [=](Vec v) CNNFAST_INLINE_LAMBDA { return select(v <= 0, alpha * v, v); });
+      return for_bend(kind, [=](auto b) CNNFAST_INLINE_LAMBDA {
+        map(x, y, count, [=](Vec v) CNNFAST_INLINE_LAMBDA { return bend(b.kind, alpha, v); });
+      });
     case Activation::sigmoid:
       return map(x, y, count, [](Vec v) CNNFAST_INLINE_LAMBDA { return sigmoid(v); });
     case Activation::tanh:
@@ -99,12 +101,13 @@ void activation_backward(Activation kind, float alpha, const float* saved, const
   if (kind == Activation::leaky_relu && alpha == 0) kind = Activation::relu;
   switch (kind) {
     case Activation::linear:
-      return map(dy, dx, count, [](Vec d) CNNFAST_INLINE_LAMBDA { return d; });
     case Activation::relu:
-      return map(saved, dy, dx, count, [](Vec s, Vec d) CNNFAST_INLINE_LAMBDA { return select(s <= 0, zero(), d); });
+    case Activation::relu6:
     case Activation::leaky_relu:
-      return map(saved, dy, dx, count,
-                 [=](Vec s, Vec d) CNNFAST_INLINE_LAMBDA { return select(s <= 0, alpha * d, d); });
+      return for_bend(kind, [=](auto b) CNNFAST_INLINE_LAMBDA {
+        map(saved, dy, dx, count,
+            [=](Vec s, Vec d) CNNFAST_INLINE_LAMBDA { return gradient_before_bend(b.kind, alpha, s, d); });
+      });
     case Activation::sigmoid:
       return map(saved, dy, dx, count, [](Vec s, Vec d) CNNFAST_INLINE_LAMBDA { return d * (s * (1.0f - s)); });
     case Activation::tanh:

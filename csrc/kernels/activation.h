@@ -9,6 +9,7 @@ namespace cnnfast {
 #define CNNFAST_ACTIVATIONS(ACTIVATION) \
   ACTIVATION(linear, true)              \
   ACTIVATION(relu, true)                \
+  ACTIVATION(relu6, true)               \
   ACTIVATION(leaky_relu, true)          \
   ACTIVATION(sigmoid, true)             \
   ACTIVATION(tanh, true)                \

@@ -27,7 +27,7 @@ struct ConvTile {
   int channels;           // of this panel: (vectors - 1) * lanes < channels <= vectors * lanes
   int vectors;            // 1 <= vectors <= kMaxPanelVectors
   bool accumulate;        // start from y instead of the bias
-  Activation activation;  // linear, relu or leaky_relu; the others run over the finished row
+  Activation activation;  // linear, relu, relu6 or leaky_relu; the others run over the finished row
   float alpha;
 };
 

@@ -1,4 +1,5 @@
 // The forward micro-kernel of direct convolution, backward-data and matrix products.
+#include "kernels/bent.h"
 #include "kernels/conv.h"
 #include "simd/vec.h"
 
@@ -19,18 +20,12 @@ CNNFAST_INLINE void start(const ConvTile& t, const float* y, Vec (&acc)[Pixels][
   }
 }
 
-CNNFAST_INLINE Vec activate(const ConvTile& t, Vec value) {
-  if (t.activation == Activation::linear) return value;
-  const Vec negative = t.activation == Activation::relu ? zero() : broadcast(t.alpha) * value;
-  return select(value <= 0, negative, value);
-}
-
 template <int Pixels, int Vectors>
 CNNFAST_INLINE void finish(const ConvTile& t, float* y, const Vec (&acc)[Pixels][Vectors]) {
   CNNFAST_UNROLL for (int v = 0; v < Vectors; ++v) {
     const int lanes = v + 1 < Vectors ? kLanes : t.channels - v * kLanes;
     CNNFAST_UNROLL for (int p = 0; p < Pixels; ++p) {
-      store_lanes(y + p * t.y_pixel + v * kLanes, activate(t, acc[p][v]), lanes);
+      store_lanes(y + p * t.y_pixel + v * kLanes, bend(t.activation, t.alpha, acc[p][v]), lanes);
     }
   }
 }

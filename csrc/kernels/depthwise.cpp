@@ -1,15 +1,10 @@
 // Depthwise convolution: every channel has its own window, vectors run along the channels.
+#include "kernels/bent.h"
 #include "kernels/conv.h"
 #include "simd/vec.h"
 
 namespace cnnfast::CNNFAST_ISA {
 namespace {
-
-CNNFAST_INLINE Vec activate(const DepthwiseTile& t, Vec value) {
-  if (t.activation == Activation::linear) return value;
-  const Vec negative = t.activation == Activation::relu ? zero() : broadcast(t.alpha) * value;
-  return select(value <= 0, negative, value);
-}
 
 // Several pixels share each load of a weight.
 template <int Pixels>
@@ -24,7 +19,8 @@ CNNFAST_INLINE void pixels_of_channels(const DepthwiseTile& t, int64_t p, int64_
     CNNFAST_UNROLL for (int i = 0; i < Pixels; ++i) acc[i] = fma(load_lanes(from + i * t.x_pixel, lanes), w, acc[i]);
   }
   float* y = t.y + p * t.y_pixel + c;
-  CNNFAST_UNROLL for (int i = 0; i < Pixels; ++i) store_lanes(y + i * t.y_pixel, activate(t, acc[i]), lanes);
+  CNNFAST_UNROLL for (int i = 0; i < Pixels; ++i)
+      store_lanes(y + i * t.y_pixel, bend(t.activation, t.alpha, acc[i]), lanes);
 }
 
 constexpr int kPixels = 6;  // accumulators, a weight and a value stay within sixteen registers

@@ -1,6 +1,7 @@
 // Column sums and batch normalisation: one walk over contiguous memory each, whatever the number of channels.
 #include "kernels/reduce.h"
 
+#include "kernels/bent.h"
 #include "simd/vec.h"
 
 namespace cnnfast::CNNFAST_ISA {
@@ -69,11 +70,6 @@ CNNFAST_INLINE Vec normalized(const Normalizer& n, int64_t place, int lanes, Vec
   return fma(centered, load_lanes(n.scale + place, lanes), load_lanes(n.shift + place, lanes));
 }
 
-// dy where the ReLU let the value through: decided from the value itself, computed as the forward pass did.
-CNNFAST_INLINE Vec gradient_after_relu(const Normalizer& n, int64_t place, int lanes, Vec centered, Vec dy) {
-  return n.relu ? select(normalized(n, place, lanes, centered) > 0, dy, zero()) : dy;
-}
-
 // Calls body(place in the array, place in the tile, lanes) over `count` values that begin at a tile's beginning.
 template <typename Body>
 CNNFAST_INLINE void for_each_tile(int64_t width, int64_t count, Body body) {
@@ -109,32 +105,78 @@ void column_moments(Columns columns, const float* x, int64_t rows, float* mean, 
   });
 }
 
-void normalize(const Normalizer& n, const float* x, float* y, int64_t count) {
-  for_each_tile(tile_width(n.columns), count, [&](int64_t place, int64_t column, int lanes) {
-    const Vec centered = load_lanes(x + place, lanes) - load_lanes(n.center + column, lanes);
-    const Vec v = normalized(n, column, lanes, centered);
-    store_lanes(y + place, n.relu ? select(v <= 0, zero(), v) : v, lanes);
+void activation_gradient_sums(Columns columns, Activation kind, float alpha, const float* y, const float* dy,
+                              int64_t rows, float* dz, float* sums) {
+  float* const into[1] = {sums};
+  for_bend(kind, [=](auto bend) CNNFAST_INLINE_LAMBDA {
+    sum_columns<1>(columns, rows, into, [=](int64_t place, int64_t, int lanes, Vec(&total)[1]) CNNFAST_INLINE_LAMBDA {
+      const Vec d = gradient_before_bend(bend.kind, alpha, load_lanes(y + place, lanes), load_lanes(dy + place, lanes));
+      store_lanes(dz + place, d, lanes);
+      total[0] += d;
+    });
   });
 }
 
-// sum_dy = sum of dy, sum_dy_x = sum of dy * (x - center), down each column.
-void normalize_gradient_sums(const Normalizer& n, const float* x, const float* dy, int64_t rows, float* sum_dy,
-                             float* sum_dy_x) {
-  float* const into[2] = {sum_dy, sum_dy_x};
-  sum_columns<2>(n.columns, rows, into, [&](int64_t place, int64_t column, int lanes, Vec(&total)[2]) {
-    const Vec centered = load_lanes(x + place, lanes) - load_lanes(n.center + column, lanes);
-    const Vec d = gradient_after_relu(n, column, lanes, centered, load_lanes(dy + place, lanes));
-    total[0] += d;
-    total[1] = fma(d, centered, total[1]);
+// `residual` may be null, else it is added before the activation.
+void normalize(const Normalizer& normalizer, const float* x, const float* residual, float* y, int64_t count) {
+  const Normalizer n = normalizer;  // a local copy: stores to y cannot change it
+  for_bend(n.activation, [=](auto b) CNNFAST_INLINE_LAMBDA {
+    const auto run = [=](auto add) CNNFAST_INLINE_LAMBDA {
+      for_each_tile(tile_width(n.columns), count, [=](int64_t place, int64_t column, int lanes) CNNFAST_INLINE_LAMBDA {
+        const Vec centered = load_lanes(x + place, lanes) - load_lanes(n.center + column, lanes);
+        store_lanes(y + place, bend(b.kind, 0, add(normalized(n, column, lanes, centered), place, lanes)), lanes);
+      });
+    };
+    if (residual == nullptr) {
+      run([](Vec v, int64_t, int) CNNFAST_INLINE_LAMBDA { return v; });
+    } else {
+      run([=](Vec v, int64_t place, int lanes)
+              CNNFAST_INLINE_LAMBDA { return v + load_lanes(residual + place, lanes); });
+    }
   });
 }
 
-void normalize_gradient(const Normalizer& n, const float* x, const float* dy, float* dx, int64_t count) {
-  for_each_tile(tile_width(n.columns), count, [&](int64_t place, int64_t column, int lanes) {
-    const Vec centered = load_lanes(x + place, lanes) - load_lanes(n.center + column, lanes);
-    const Vec d = gradient_after_relu(n, column, lanes, centered, load_lanes(dy + place, lanes));
-    const Vec rest = fma(centered, load_lanes(n.slope + column, lanes), load_lanes(n.constant + column, lanes));
-    store_lanes(dx + place, fma(d, load_lanes(n.scale + column, lanes), rest), lanes);
+// sum_dz = the sum of dz, the gradient before the activation, sum_dz_x = that of dz * (x - center), down each column.
+// Where the forward pass added a residual, its result y tells where the activation was flat, and dz is stored. Else
+// both are null and the value is computed again as the forward pass did.
+void normalize_gradient_sums(const Normalizer& normalizer, const float* x, const float* y, const float* dy, float* dz,
+                             int64_t rows, float* sum_dz, float* sum_dz_x) {
+  const Normalizer n = normalizer;
+  float* const into[2] = {sum_dz, sum_dz_x};
+  for_bend(n.activation, [=](auto b) CNNFAST_INLINE_LAMBDA {
+    const auto run = [=](auto gradient) CNNFAST_INLINE_LAMBDA {
+      sum_columns<2>(n.columns, rows, into,
+                     [=](int64_t place, int64_t column, int lanes, Vec(&total)[2]) CNNFAST_INLINE_LAMBDA {
+                       const Vec centered = load_lanes(x + place, lanes) - load_lanes(n.center + column, lanes);
+                       const Vec d = gradient(centered, place, column, lanes);
+                       total[0] += d;
+                       total[1] = fma(d, centered, total[1]);
+                     });
+    };
+    if (y == nullptr) {
+      run([=](Vec centered, int64_t place, int64_t column, int lanes) CNNFAST_INLINE_LAMBDA {
+        return gradient_before_bend(b.kind, 0, normalized(n, column, lanes, centered), load_lanes(dy + place, lanes));
+      });
+    } else {
+      run([=](Vec, int64_t place, int64_t, int lanes) CNNFAST_INLINE_LAMBDA {
+        const Vec d = gradient_before_bend(b.kind, 0, load_lanes(y + place, lanes), load_lanes(dy + place, lanes));
+        store_lanes(dz + place, d, lanes);
+        return d;
+      });
+    }
+  });
+}
+
+void normalize_gradient(const Normalizer& normalizer, const float* x, const float* dy, float* dx, int64_t count) {
+  const Normalizer n = normalizer;
+  for_bend(n.activation, [=](auto b) CNNFAST_INLINE_LAMBDA {
+    for_each_tile(tile_width(n.columns), count, [=](int64_t place, int64_t column, int lanes) CNNFAST_INLINE_LAMBDA {
+      const Vec centered = load_lanes(x + place, lanes) - load_lanes(n.center + column, lanes);
+      const Vec d =
+          gradient_before_bend(b.kind, 0, normalized(n, column, lanes, centered), load_lanes(dy + place, lanes));
+      const Vec rest = fma(centered, load_lanes(n.slope + column, lanes), load_lanes(n.constant + column, lanes));
+      store_lanes(dx + place, fma(d, load_lanes(n.scale + column, lanes), rest), lanes);
+    });
   });
 }
 

@@ -3,6 +3,8 @@
 
 #include <cstdint>
 
+#include "kernels/activation.h"
+
 namespace cnnfast {
 
 // Rows narrower than a few vectors are seen `repeat` at a time as one wide row, so that vectors are full and enough
@@ -12,11 +14,11 @@ struct Columns {
   int64_t repeat;  // rows seen as one
 };
 
-// y = relu?((x - center) * scale + shift); each is a tile. The gradient is relu'(y) * dy * scale + (x - center) * slope
-// + constant.
+// y = f((x - center) * scale + shift), where f is linear, relu or relu6; each is a tile. The gradient is
+// f'(y) * dy * scale + (x - center) * slope + constant.
 struct Normalizer {
   Columns columns;
-  bool relu;
+  Activation activation;
   const float* center;
   const float* scale;
   const float* shift;

@@ -1,6 +1,7 @@
 // Winograd transforms of tiles and of weights, in one and two dimensions.
 #include "kernels/winograd.h"
 
+#include "kernels/bent.h"
 #include "simd/winograd_axes.h"
 
 namespace cnnfast::CNNFAST_ISA {
@@ -58,12 +59,6 @@ void scatter(const WinogradScatter& s) {
   });
 }
 
-CNNFAST_INLINE Vec activate(Activation kind, float alpha, Vec value) {
-  if (kind == Activation::linear) return value;
-  const Vec negative = kind == Activation::relu ? zero() : broadcast(alpha) * value;
-  return select(value <= 0, negative, value);
-}
-
 template <typename V, typename H>
 void gather(const WinogradGather& g) {
   const int64_t rows = g.rows - g.row, cols = g.cols - g.col;  // of the tile inside the image
@@ -82,7 +77,7 @@ void gather(const WinogradGather& g) {
       H::output(half[i], to);
       float* row = g.image + (g.row + i) * g.row_stride + g.col * g.pixel_stride + k;
       CNNFAST_UNROLL for (int j = 0; j < H::kOutputs; ++j) {
-        if (j < cols) store_lanes(row + j * g.pixel_stride, activate(g.activation, g.alpha, to[j] + bias), lanes);
+        if (j < cols) store_lanes(row + j * g.pixel_stride, bend(g.activation, g.alpha, to[j] + bias), lanes);
       }
     }
   });

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "dispatch.h"
+#include "ops/activation.h"
 #include "ops/depthwise.h"
 #include "ops/winograd.h"
 #include "runtime/memory.h"
@@ -128,9 +129,7 @@ void correlate_directly(const Correlation& c, Runs runs, const float* x, const W
 
 }  // namespace
 
-bool fused_in_kernel(Activation kind) {
-  return kind == Activation::linear || kind == Activation::relu || kind == Activation::leaky_relu;
-}
+bool fused_in_kernel(Activation kind) { return piecewise_linear(kind); }
 
 void activate_pixels(Activation kind, float alpha, float* y, int64_t y_pixel, int64_t pixels, int64_t channels) {
   for (int64_t p = 0; p < pixels; ++p) {

@@ -42,6 +42,17 @@ void multiply(const float* a, const float* b, float* y, int64_t count) {
   });
 }
 
+void clip(float low, float high, const float* x, float* y, int64_t count) {
+  parallel_ranges(count, kGrain, kWorkPerValue * static_cast<double>(count),
+                  [&](int64_t begin, int64_t end) { kernels().clip(low, high, x + begin, y + begin, end - begin); });
+}
+
+void clip_gradient(float low, float high, const float* x, const float* dy, float* dx, int64_t count) {
+  parallel_ranges(count, kGrain, kWorkPerValue * static_cast<double>(count), [&](int64_t begin, int64_t end) {
+    kernels().clip_gradient(low, high, x + begin, dy + begin, dx + begin, end - begin);
+  });
+}
+
 void concatenate_rows(const std::vector<const float*>& parts, const std::vector<int64_t>& widths, float* whole,
                       int64_t outer) {
   for_each_row(widths, outer, [&](size_t part, int64_t row, int64_t position) {

@@ -31,7 +31,9 @@ class Tiles {
     fill(4, [](int64_t) { return 0.0f; });
   }
 
-  Normalizer normalizer() const { return {columns_, norm_.relu, tile(0), tile(1), tile(2), tile(3), tile(4)}; }
+  Normalizer normalizer(Activation activation) const {
+    return {columns_, activation, tile(0), tile(1), tile(2), tile(3), tile(4)};
+  }
 
   // What dx owes to the mean and the variance, which depend on x; `sums` are those of dy and of dy * (x - mean).
   void set_gradient_of_statistics(const float* sums) {
@@ -105,26 +107,30 @@ void batch_moments(const float* x, int64_t rows, int64_t channels, float* mean, 
   }
 }
 
-void batch_norm_forward(const BatchNorm& norm, const float* x, float* y) {
+void batch_norm_forward(const BatchNorm& norm, const float* x, const float* residual, float* y) {
   const Tiles tiles(norm);
-  const Normalizer normalizer = tiles.normalizer();
+  const Normalizer normalizer = tiles.normalizer(norm.activation);
   Chunks(norm.rows, norm.channels).run([&](int64_t, int64_t first, int64_t count) {
-    kernels().normalize(normalizer, x + first * norm.channels, y + first * norm.channels, count * norm.channels);
+    const int64_t place = first * norm.channels;
+    kernels().normalize(normalizer, x + place, residual == nullptr ? nullptr : residual + place, y + place,
+                        count * norm.channels);
   });
 }
 
-void batch_norm_backward(const BatchNorm& norm, bool of_statistics, const float* x, const float* dy, float* dx,
-                         float* dgamma, float* dbeta) {
+void batch_norm_backward(const BatchNorm& norm, bool of_statistics, const float* x, const float* dy,
+                         const ResidualGradient* residual, float* dx, float* dgamma, float* dbeta) {
   const int64_t channels = norm.channels;
   Tiles tiles(norm);
   const Chunks chunks(norm.rows, channels);
   const Scratch partial(static_cast<size_t>(2 * chunks.count * channels)), sums(static_cast<size_t>(2 * channels));
   {
-    const Normalizer normalizer = tiles.normalizer();
+    const Normalizer normalizer = tiles.normalizer(norm.activation);
     chunks.run([&](int64_t i, int64_t first, int64_t count) {
+      const int64_t place = first * channels;
+      const float* y = residual == nullptr ? nullptr : residual->y + place;
+      float* dz = residual == nullptr ? nullptr : residual->d_residual + place;
       float* to = partial.data() + 2 * i * channels;
-      kernels().normalize_gradient_sums(normalizer, x + first * channels, dy + first * channels, count, to,
-                                        to + channels);
+      kernels().normalize_gradient_sums(normalizer, x + place, y, dy + place, dz, count, to, to + channels);
     });
   }
   channel_sums(partial.data(), chunks.count, 2 * channels, sums.data());
@@ -134,10 +140,12 @@ void batch_norm_backward(const BatchNorm& norm, bool of_statistics, const float*
   }
   if (dx == nullptr) return;
   if (of_statistics) tiles.set_gradient_of_statistics(sums.data());
-  const Normalizer normalizer = tiles.normalizer();
+  // The residual's gradient is the one before the activation: nothing is left for this pass to bend.
+  const float* dz = residual == nullptr ? dy : residual->d_residual;
+  const Normalizer normalizer = tiles.normalizer(residual == nullptr ? norm.activation : Activation::linear);
   chunks.run([&](int64_t, int64_t first, int64_t count) {
-    kernels().normalize_gradient(normalizer, x + first * channels, dy + first * channels, dx + first * channels,
-                                 count * channels);
+    const int64_t place = first * channels;
+    kernels().normalize_gradient(normalizer, x + place, dz + place, dx + place, count * channels);
   });
 }
 

@@ -3,10 +3,12 @@
 
 #include <cstdint>
 
+#include "kernels/activation.h"
+
 namespace cnnfast {
 
-// y = gamma * (x - mean) / sqrt(variance + epsilon) + beta, then a ReLU where asked. Each pointer is one value a
-// channel; gamma and beta may be null (1 and 0).
+// y = f(gamma * (x - mean) / sqrt(variance + epsilon) + beta), where f is linear, relu or relu6. Each pointer is one
+// value a channel; gamma and beta may be null (1 and 0).
 struct BatchNorm {
   int64_t rows;
   int64_t channels;
@@ -15,17 +17,25 @@ struct BatchNorm {
   const float* gamma;
   const float* beta;
   float epsilon;
-  bool relu;
+  Activation activation;
 };
 
 // Each channel's mean and biased variance over at least one row: chunk by chunk while a chunk is in cache, the chunks
 // combined in order by the formula of Chan, Golub and LeVeque (1979), in double precision.
 void batch_moments(const float* x, int64_t rows, int64_t channels, float* mean, float* variance);
 
-void batch_norm_forward(const BatchNorm& norm, const float* x, float* y);
+// `residual`, of x's shape or null, is added before the activation.
+void batch_norm_forward(const BatchNorm& norm, const float* x, const float* residual, float* y);
 
-// The gradients; with `of_statistics`, mean and variance are those of x itself and depend on it. dx may be null.
-void batch_norm_backward(const BatchNorm& norm, bool of_statistics, const float* x, const float* dy, float* dx,
-                         float* dgamma, float* dbeta);
+// What the forward pass made where it added a residual, and where the residual's gradient goes.
+struct ResidualGradient {
+  const float* y;
+  float* d_residual;
+};
+
+// The gradients; with `of_statistics`, mean and variance are those of x itself and depend on it. dx may be null, and
+// `residual` is where there was none or where the activation is linear: dy is the residual's gradient then.
+void batch_norm_backward(const BatchNorm& norm, bool of_statistics, const float* x, const float* dy,
+                         const ResidualGradient* residual, float* dx, float* dgamma, float* dbeta);
 
 }  // namespace cnnfast

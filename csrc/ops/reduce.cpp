@@ -4,7 +4,6 @@
 
 #include "dispatch.h"
 #include "runtime/memory.h"
-#include "runtime/parallel.h"
 
 namespace cnnfast {
 namespace {
@@ -27,20 +26,26 @@ int64_t reduction_chunk(const Columns& columns) {
   return (rows + columns.repeat - 1) / columns.repeat * columns.repeat;
 }
 
-void channel_sums(const float* x, int64_t rows, int64_t channels, float* sums) {
-  const Columns columns = columns_of(channels);
-  const int64_t chunk = reduction_chunk(columns), chunks = (rows + chunk - 1) / chunk;
+void sums_of_chunks(int64_t rows, int64_t channels, float* sums,
+                    FunctionRef<void(int64_t first, int64_t rows, float* sums)> sum) {
+  const int64_t chunk = reduction_chunk(columns_of(channels)), chunks = (rows + chunk - 1) / chunk;
   if (chunks <= 1) {
-    kernels().column_sums(columns, x, rows, sums);
+    sum(0, rows, sums);
     return;
   }
   const Scratch partial(static_cast<size_t>(chunks * channels));
   const int threads = threads_for(chunks, static_cast<double>(rows) * static_cast<double>(channels));
   parallel_tasks(chunks, threads, [&](int64_t i, int) {
-    kernels().column_sums(columns, x + i * chunk * channels, std::min(chunk, rows - i * chunk),
-                          partial.data() + i * channels);
+    sum(i * chunk, std::min(chunk, rows - i * chunk), partial.data() + i * channels);
   });
   channel_sums(partial.data(), chunks, channels, sums);
+}
+
+void channel_sums(const float* x, int64_t rows, int64_t channels, float* sums) {
+  const Columns columns = columns_of(channels);
+  sums_of_chunks(rows, channels, sums, [&](int64_t first, int64_t count, float* to) {
+    kernels().column_sums(columns, x + first * channels, count, to);
+  });
 }
 
 }  // namespace cnnfast

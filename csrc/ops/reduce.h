@@ -4,6 +4,7 @@
 #include <cstdint>
 
 #include "kernels/reduce.h"
+#include "runtime/parallel.h"
 
 namespace cnnfast {
 
@@ -13,6 +14,10 @@ Columns columns_of(int64_t channels);
 // Rows that one task of a reduction takes: a chunk that stays in a core's cache. Depends on the shape and the
 // instruction set only, so that sums are the same bits for any number of threads.
 int64_t reduction_chunk(const Columns& columns);
+
+// Calls sum(first row, rows, where its sums go) for chunks of the rows, in parallel, and adds their sums up as a tree.
+void sums_of_chunks(int64_t rows, int64_t channels, float* sums,
+                    FunctionRef<void(int64_t first, int64_t rows, float* sums)> sum);
 
 // sums[c] = sum over the rows of x[row, c]; zero for no rows. Added up as a tree of chunks.
 void channel_sums(const float* x, int64_t rows, int64_t channels, float* sums);

@@ -15,7 +15,7 @@ from typing import Any
 
 from cnnfast import ops
 from cnnfast.autograd import to_float32
-from cnnfast.ops import elu, gelu, leaky_relu, log_softmax, selu, sigmoid, silu, softmax, softplus, tanh
+from cnnfast.ops import elu, gelu, leaky_relu, log_softmax, relu6, selu, sigmoid, silu, softmax, softplus, tanh
 
 Activation = Callable[[Any], Any]
 
@@ -51,21 +51,13 @@ def relu(x: Any, negative_slope: float = 0.0, max_value: float | None = None, th
         array([-0.5,  2. ,  6. ], dtype=float32)
     """
     if threshold == 0.0:
+        if max_value == 6.0 and not negative_slope:
+            return ops.relu6(x)
         y = ops.leaky_relu(x, negative_slope=negative_slope) if negative_slope else ops.relu(x)
     else:
         below = ops.multiply(ops.subtract(x, threshold), negative_slope)
         y = ops.where(to_float32(x, "relu") >= threshold, x, below)
     return y if max_value is None else ops.minimum(y, max_value)
-
-
-def relu6(x: Any) -> Any:
-    """ReLU that saturates at 6: `min(max(x, 0), 6)`.
-
-    Example:
-        >>> relu6([-1.0, 2.0, 9.0])
-        array([0., 2., 6.], dtype=float32)
-    """
-    return ops.minimum(ops.relu(x), 6.0)
 
 
 def exponential(x: Any) -> Any:
@@ -119,7 +111,7 @@ _BY_NAME: dict[str, Activation] = {
 }
 
 # What convolutions and dense layers apply while they write their output, in these functions' default forms.
-_FUSED: dict[Any, str] = {relu: "relu", leaky_relu: "leaky_relu", sigmoid: "sigmoid", tanh: "tanh"}
+_FUSED: dict[Any, str] = {relu: "relu", relu6: "relu6", leaky_relu: "leaky_relu", sigmoid: "sigmoid", tanh: "tanh"}
 
 
 def get(identifier: str | Activation | None) -> Activation:

@@ -12,6 +12,7 @@ constexpr float kAlpha = 0.3f;
 
 double linear(double x) { return x; }
 double relu(double x) { return std::isnan(x) || x > 0 ? x : 0; }
+double relu6(double x) { return std::min(relu(x), 6.0); }
 double leaky_relu(double x) { return std::isnan(x) || x > 0 ? x : kAlpha * x; }
 double sigmoid(double x) { return 1 / (1 + std::exp(-x)); }
 double elu(double x) { return std::isnan(x) || x > 0 ? x : kAlpha * std::expm1(x); }
@@ -30,6 +31,7 @@ struct Definition {
 const Definition kDefinitions[] = {
     {Activation::linear, linear, 0},
     {Activation::relu, relu, 0},
+    {Activation::relu6, relu6, 0},
     {Activation::leaky_relu, leaky_relu, 1e-6},
     {Activation::sigmoid, sigmoid, 3e-7},
     {Activation::tanh, std::tanh, 3e-7},

@@ -38,9 +38,10 @@ ENGINE_CASE(batch_normalisation_matches_its_definition) {
     const std::vector<float> gamma = check::Random(3).values(channels), beta = check::Random(4).values(channels);
     std::vector<float> mean(channels), variance(channels), y(x.size()), dx(x.size()), dgamma(channels), dbeta(channels);
     batch_moments(x.data(), rows, channels, mean.data(), variance.data());
-    const BatchNorm norm{rows, channels, mean.data(), variance.data(), gamma.data(), beta.data(), 1e-3f, false};
-    batch_norm_forward(norm, x.data(), y.data());
-    batch_norm_backward(norm, true, x.data(), dy.data(), dx.data(), dgamma.data(), dbeta.data());
+    const BatchNorm norm{rows,         channels,    mean.data(), variance.data(),
+                         gamma.data(), beta.data(), 1e-3f,       Activation::linear};
+    batch_norm_forward(norm, x.data(), nullptr, y.data());
+    batch_norm_backward(norm, true, x.data(), dy.data(), nullptr, dx.data(), dgamma.data(), dbeta.data());
 
     const std::vector<double> means = column_means(x, rows, channels);
     std::vector<double> variances(channels), sum_dy(channels), sum_dy_x(channels), normal(x.size());

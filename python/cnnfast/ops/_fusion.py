@@ -6,7 +6,7 @@ from cnnfast import _core
 from cnnfast.autograd import ArrayLike, FloatArray, to_float32
 
 LEAKY_SLOPE = 0.2  # Keras's default
-FUSED_ACTIVATIONS = ("linear", "relu", "leaky_relu", "sigmoid", "tanh")
+FUSED_ACTIVATIONS = ("linear", "relu", "relu6", "leaky_relu", "sigmoid", "tanh")
 
 
 def fused_activation(op: str, activation: str | None) -> tuple[str, float]:
@@ -26,7 +26,13 @@ def optional_float32(bias: ArrayLike | None, op: str) -> FloatArray | None:
     return None if bias is None else to_float32(bias, op, "bias")
 
 
-def before_activation(kind: str, alpha: float, y: FloatArray, dy: FloatArray) -> FloatArray:
-    """The gradient in front of the fused activation, whose output was `y`."""
+def before_activation(
+    kind: str, alpha: float, y: FloatArray, dy: FloatArray, needs_bias: bool
+) -> tuple[FloatArray, FloatArray | None]:
+    """The gradient in front of the fused activation, whose output was `y`, and where needed the bias's: its sums."""
     dy = to_float32(dy)
-    return dy if kind == "linear" else _core.activation_backward(kind, y, dy, alpha)
+    if kind == "linear":
+        return dy, _core.channel_sums(dy) if needs_bias else None
+    if needs_bias:
+        return _core.activation_backward_sums(kind, y, dy, alpha)
+    return _core.activation_backward(kind, y, dy, alpha), None

@@ -21,6 +21,7 @@ __all__ = [
     "leaky_relu",
     "linear",
     "relu",
+    "relu6",
     "selu",
     "sigmoid",
     "silu",
@@ -68,6 +69,21 @@ def relu(x: ArrayLike) -> Any:
         array([0., 0., 2.], dtype=float32)
     """
     return _apply("relu", "relu", x)
+
+
+def relu6(x: ArrayLike) -> Any:
+    """The rectified linear unit that saturates at 6, `min(max(x, 0), 6)`; its gradient at 0 and at 6 is 0.
+
+    From A. Howard et al., "MobileNets: Efficient Convolutional Neural Networks for Mobile Vision Applications" (2017).
+
+    Args:
+        x: an array of any shape.
+
+    Example:
+        >>> relu6([-1, 2, 9])
+        array([0., 2., 6.], dtype=float32)
+    """
+    return _apply("relu6", "relu6", x)
 
 
 def leaky_relu(x: ArrayLike, negative_slope: float = 0.2) -> Any:
@@ -182,6 +198,7 @@ def silu(x: ArrayLike) -> Any:
 _ACTIVATIONS: dict[str, Callable[..., Any]] = {
     "linear": linear,
     "relu": relu,
+    "relu6": relu6,
     "leaky_relu": leaky_relu,
     "sigmoid": sigmoid,
     "tanh": tanh,
@@ -201,8 +218,8 @@ def activation(x: ArrayLike, name: str | None, **params: Any) -> Any:
 
     Args:
         x: an array.
-        name: "linear", "relu", "leaky_relu", "sigmoid", "tanh", "elu", "selu", "softplus", "gelu", "silu" (or
-            "swish"), "softmax" or "log_softmax"; None is "linear".
+        name: "linear", "relu", "relu6", "leaky_relu", "sigmoid", "tanh", "elu", "selu", "softplus", "gelu", "silu"
+            (or "swish"), "softmax" or "log_softmax"; None is "linear".
         **params: the named function's own arguments, such as `negative_slope`.
 
     Raises:

@@ -41,11 +41,11 @@ def _conv(
     y = _core.conv_forward(shape, x_array, w, b, kind, alpha)
 
     def vjp(dy: FloatArray, needs: Sequence[bool]) -> Sequence[FloatArray | None]:
-        dz = before_activation(kind, alpha, y, dy)
+        dz, db = before_activation(kind, alpha, y, dy, needs[2])
         return (
             _core.conv_backward_data(shape, dz, w) if needs[0] else None,
             _core.conv_backward_weights(shape, x_array, dz) if needs[1] else None,
-            _core.channel_sums(dz) if needs[2] else None,
+            db,
         )
 
     return record(op, y, (x, kernel, bias), vjp)
@@ -107,7 +107,8 @@ def conv2d(
             in Keras), a number for every side, or one (before, after) pair per axis.
         dilation_rate: the distance between taps; one positive integer, or one per axis.
         groups: input and output channels are divided into so many groups that do not see each other.
-        activation: None, "linear", "relu", "leaky_relu" (slope 0.2), "sigmoid" or "tanh", fused into the convolution.
+        activation: None, "linear", "relu", "relu6", "leaky_relu" (slope 0.2), "sigmoid" or "tanh", applied while the
+            output is written.
         flip_kernel: True for the convolution of mathematics, which turns the kernel by 180 degrees first.
         algorithm: "auto" chooses by the shape (`conv_algorithms` tells what). For tests and measurements: "direct",
             "im2col", "winograd" (Lavin and Gray 2016; stride 1 and windows of 3 or 5 only) or one of its transforms
@@ -190,11 +191,11 @@ def _depthwise(
     y = _core.conv_forward(shape, x_array, grouped, b, kind, alpha)
 
     def vjp(dy: FloatArray, needs: Sequence[bool]) -> Sequence[FloatArray | None]:
-        dz = before_activation(kind, alpha, y, dy)
+        dz, db = before_activation(kind, alpha, y, dy, needs[2])
         return (
             _core.conv_backward_data(shape, dz, grouped) if needs[0] else None,
             _core.conv_backward_weights(shape, x_array, dz).reshape(w.shape) if needs[1] else None,
-            _core.channel_sums(dz) if needs[2] else None,
+            db,
         )
 
     return record(op, y, (x, kernel, bias), vjp)
@@ -292,11 +293,11 @@ def dense(x: ArrayLike, kernel: ArrayLike, bias: ArrayLike | None = None, *, act
     flat = _core.conv_forward(shape, points, taps, b, kind, alpha)
 
     def vjp(dy: FloatArray, needs: Sequence[bool]) -> Sequence[FloatArray | None]:
-        dz = before_activation(kind, alpha, flat, to_float32(dy).reshape(flat.shape))
+        dz, db = before_activation(kind, alpha, flat, to_float32(dy).reshape(flat.shape), needs[2])
         return (
             _core.conv_backward_data(shape, dz, taps).reshape(x_array.shape) if needs[0] else None,
             _core.conv_backward_weights(shape, points, dz).reshape(w.shape) if needs[1] else None,
-            _core.channel_sums(dz) if needs[2] else None,
+            db,
         )
 
     return record("dense", flat.reshape(*x_array.shape[:-1], w.shape[1]), (x, kernel, bias), vjp)

@@ -31,11 +31,11 @@ def _conv_transpose(
     y = _core.conv_backward_data(shape, x_array, w, b, kind, alpha)
 
     def vjp(dy: FloatArray, needs: Sequence[bool]) -> Sequence[FloatArray | None]:
-        dz = before_activation(kind, alpha, y, dy)
+        dz, db = before_activation(kind, alpha, y, dy, needs[2])
         return (
             _core.conv_forward(shape, dz, w) if needs[0] else None,
             _core.conv_backward_weights(shape, dz, x_array) if needs[1] else None,
-            _core.channel_sums(dz) if needs[2] else None,
+            db,
         )
 
     return record(op, y, (x, kernel, bias), vjp)

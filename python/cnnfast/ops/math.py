@@ -211,8 +211,25 @@ def power(x1: ArrayLike, x2: ArrayLike) -> Any:
     return record("power", y, (x1, x2), vjp)
 
 
+def _engine_clips(x: FloatArray, *bounds: FloatArray) -> bool:
+    return x.size >= ENGINE_SIZE and all(b.ndim == 0 and not np.isnan(b) for b in bounds)
+
+
+def _clipped(op: str, source: ArrayLike, x: FloatArray, low: float, high: float) -> Any:
+    """`x` held between two constants, by the engine."""
+    y = _core.clip(x, low, high)
+
+    def vjp(dy: FloatArray, needs: Sequence[bool]) -> Sequence[FloatArray | None]:
+        return (_core.clip_gradient(x, to_float32(dy), low, high),)
+
+    return record(op, y, (source,), vjp)
+
+
 def _choice(op: str, choose: np.ufunc, first_wins: np.ufunc, x1: ArrayLike, x2: ArrayLike) -> Any:
     a, b = broadcast_operands(op, x1, x2)
+    if _engine_clips(a, b) and not is_recorded(x2):
+        low, high = (float(b), np.inf) if choose is np.maximum else (-np.inf, float(b))
+        return _clipped(op, x1, a, low, high)
     y = choose(a, b)
 
     def vjp(dy: FloatArray, needs: Sequence[bool]) -> Sequence[FloatArray | None]:
@@ -278,6 +295,8 @@ def clip(x: ArrayLike, x_min: ArrayLike | None = None, x_max: ArrayLike | None =
     """
     array = to_float32(x, "clip")
     low, high = _bound(array, x_min, "x_min", -np.inf), _bound(array, x_max, "x_max", np.inf)
+    if _engine_clips(array, low, high):
+        return _clipped("clip", x, array, float(low), float(high))
     y = np.minimum(np.maximum(array, low), high)
 
     def vjp(dy: FloatArray, needs: Sequence[bool]) -> Sequence[FloatArray | None]:
