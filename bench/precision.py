@@ -16,6 +16,7 @@ ALGORITHMS = (
     ("winograd_f2x3", 3),
     ("winograd_f4x3", 3),
     ("direct", 5),
+    ("winograd_f4x2", 2),
     ("winograd_f2x5", 5),
 )
 PASSES = ("forward", "backward_data", "backward_weights")

@@ -4,19 +4,31 @@ import numpy as np
 import pytest
 
 from cnnfast import _core, ops, set_precision
-from reference import correlate
 
-# name, window, allowed relative L2 error of one pass against float64 for sums of up to a few thousand products
+# name, window, stride, dilation, allowed relative L2 error against float64 for sums of up to a few thousand products
 TRANSFORMS = [
-    ("winograd_f4x3", (3, 3), 6e-6),
-    ("winograd_f2x3", (3, 3), 2e-6),
-    ("winograd_f2x5", (5, 5), 8e-6),
-    ("winograd_f4x3", (3,), 4e-6),
-    ("winograd_f2x3", (3,), 2e-6),
-    ("winograd_f2x5", (5,), 4e-6),
-    ("winograd_f4x3", (1, 3), 4e-6),
-    ("im2col", (3, 4), 1e-6),
-    ("direct", (3, 3), 1e-6),
+    ("winograd_f4x3", (3, 3), 1, 1, 6e-6),
+    ("winograd_f2x3", (3, 3), 1, 1, 2e-6),
+    ("winograd_f4x2", (2, 2), 1, 1, 3e-6),
+    ("winograd_f2x5", (5, 5), 1, 1, 8e-6),
+    ("winograd_f4x3", (3,), 1, 1, 4e-6),
+    ("winograd_f2x3", (3,), 1, 1, 2e-6),
+    ("winograd_f4x2", (2,), 1, 1, 2e-6),
+    ("winograd_f2x5", (5,), 1, 1, 4e-6),
+    ("winograd_f4x3", (1, 3), 1, 1, 4e-6),
+    ("winograd_f4x3", (3, 3), 1, 2, 6e-6),
+    ("winograd_f2x3", (3, 3), 1, (3, 1), 2e-6),
+    ("winograd_f4x3", (3,), 1, 4, 4e-6),
+    ("winograd_f4x2", (3, 3), 2, 1, 3e-6),
+    ("winograd_f4x2", (4, 4), 2, 1, 3e-6),
+    ("winograd_f4x3", (6, 5), 2, 1, 8e-6),
+    ("winograd_f4x2", (3, 2), (2, 1), 1, 3e-6),
+    ("winograd_f4x2", (4,), 3, 1, 3e-6),
+    ("winograd_f4x3", (3, 3, 3), 1, 1, 6e-6),
+    ("winograd_f2x3", (2, 3, 3), 1, (3, 1, 2), 2e-6),
+    ("winograd_f4x2", (3, 4, 3), (1, 2, 2), 1, 4e-6),
+    ("im2col", (3, 4), 1, 1, 1e-6),
+    ("direct", (3, 3), 1, 1, 1e-6),
 ]
 CHANNELS = [1, 3, 8, 17, 33, 64, 70]
 
@@ -26,15 +38,19 @@ def relative_error(actual, expected):
 
 
 class Layer:
-    def __init__(self, rng, window, c, k, algorithm):
+    def __init__(self, rng, window, c, k, algorithm, strides=1, dilation=1):
         rank = len(window)
+        self.strides, self.dilation = np.broadcast_to(strides, rank), np.broadcast_to(dilation, rank)
         pads = [(int(a), int(b)) for a, b in rng.integers(0, 4, (rank, 2)) * (np.array(window) > 1)[:, None]]
-        sizes = [size + int(rng.integers(0, 14)) for size in window]
+        reach = [(size - 1) * int(d) + 1 for size, d in zip(window, self.dilation, strict=True)]
+        sizes = [size + int(rng.integers(0, 14 if rank < 3 else 7)) for size in reach]
         self.pads = pads
         self.x = rng.standard_normal((int(rng.integers(1, 4)), *sizes, c)).astype(np.float32)
         self.w = rng.standard_normal((*window, c, k)).astype(np.float32)
         self.b = rng.standard_normal(k).astype(np.float32)
-        self.shape = _core.ConvShape("conv", rank, self.x.shape, self.w.shape, 1, pads, 1, 1, False, algorithm)
+        self.shape = _core.ConvShape(
+            "conv", rank, self.x.shape, self.w.shape, strides, pads, dilation, 1, False, algorithm
+        )
         self.dy = rng.standard_normal(self.shape.y_shape).astype(np.float32)
 
     def passes(self):
@@ -45,53 +61,45 @@ class Layer:
         )
 
     def expected(self):
-        ones = (1,) * (self.w.ndim - 2)
-        y = correlate(self.x, self.w, ones, self.pads, ones) + self.b
-        spatial = tuple(range(self.w.ndim - 2))
-        # dx is dy correlated with the turned kernel, its channels swapped.
-        turned = np.flip(self.w, spatial).swapaxes(-1, -2)
-        back = [
-            (k - 1 - before, size + k - 1 - (k - 1 - before) - dy)
-            for k, (before, _), size, dy in zip(
-                self.w.shape[:-2], self.pads, self.x.shape[1:-1], self.dy.shape[1:-1], strict=True
-            )
-        ]
-        dy, cut = np.asarray(self.dy), []
-        for axis, (before, after) in enumerate(back):
-            cut.append((max(before, 0), max(after, 0)))
-            dy = np.take(dy, range(max(-before, 0), dy.shape[axis + 1] - max(-after, 0)), axis + 1)
-        dx = correlate(dy, turned, ones, cut, ones)
+        """One tap after the other, each a product of matrices, in float64."""
         padded = np.pad(self.x.astype(np.float64), [(0, 0), *self.pads, (0, 0)])
-        dw = np.zeros(self.w.shape)
+        y, dx, dw = np.zeros(self.dy.shape), np.zeros(padded.shape), np.zeros(self.w.shape)
         for tap in np.ndindex(*self.w.shape[:-2]):
-            part = padded[(slice(None), *(slice(t, t + n) for t, n in zip(tap, self.dy.shape[1:-1], strict=True)))]
-            dw[tap] = part.reshape(-1, part.shape[-1]).T @ self.dy.reshape(-1, self.dy.shape[-1])
-        return y, dx, dw
+            begin = np.array(tap) * self.dilation
+            end = begin + (np.array(self.dy.shape[1:-1]) - 1) * self.strides + 1
+            seen = (slice(None), *map(slice, begin, end, self.strides))
+            y += padded[seen] @ self.w[tap].astype(np.float64)
+            dx[seen] += self.dy.astype(np.float64) @ self.w[tap].T
+            dw[tap] = padded[seen].reshape(-1, padded.shape[-1]).T @ self.dy.reshape(-1, self.dy.shape[-1])
+        inside = (slice(None), *(slice(a, a + n) for (a, _), n in zip(self.pads, self.x.shape[1:-1], strict=True)))
+        return y + self.b, dx[inside], dw
 
 
-@pytest.mark.parametrize(("algorithm", "window", "limit"), TRANSFORMS)
+@pytest.mark.parametrize(("algorithm", "window", "strides", "dilation", "limit"), TRANSFORMS)
 @pytest.mark.parametrize("channels", CHANNELS)
-def test_all_passes(isa, channels, algorithm, window, limit):
+def test_all_passes(isa, channels, algorithm, window, strides, dilation, limit):
     rng = np.random.default_rng([channels, len(window), *algorithm.encode()])
     for c, k in ((channels, int(rng.choice(CHANNELS))), (int(rng.choice(CHANNELS)), channels)):
-        layer = Layer(rng, window, c, k, algorithm)
+        layer = Layer(rng, window, c, k, algorithm, strides, dilation)
         for actual, expected in zip(layer.passes(), layer.expected(), strict=True):
             assert actual.shape == expected.shape
             assert relative_error(actual, expected) < limit
 
 
-@pytest.mark.parametrize(("algorithm", "window", "limit"), TRANSFORMS)
+@pytest.mark.parametrize(("algorithm", "window", "strides", "dilation", "limit"), TRANSFORMS)
 @pytest.mark.parametrize("channels", [24, 160])
-def test_same_bits_for_every_thread_count(isa, same_bits_for_all_threads, algorithm, window, limit, channels):
+def test_same_bits_for_every_thread_count(
+    isa, same_bits_for_all_threads, algorithm, window, strides, dilation, limit, channels
+):
     rng = np.random.default_rng(7)
-    layer = Layer(rng, window, channels, 96, algorithm)
+    layer = Layer(rng, window, channels, 96, algorithm, strides, dilation)
     same_bits_for_all_threads(layer.passes)
 
 
 @pytest.mark.parametrize("activation", ["linear", "relu", "relu6", "leaky_relu", "sigmoid", "tanh"])
-@pytest.mark.parametrize(("algorithm", "window", "limit"), TRANSFORMS[:4])
-def test_bias_and_activation_are_fused(isa, rng, algorithm, window, limit, activation):
-    layer = Layer(rng, window, 17, 40, algorithm)
+@pytest.mark.parametrize(("algorithm", "window", "strides", "dilation", "limit"), TRANSFORMS[:4] + TRANSFORMS[-6:-2])
+def test_bias_and_activation_are_fused(isa, rng, algorithm, window, strides, dilation, limit, activation):
+    layer = Layer(rng, window, 17, 40, algorithm, strides, dilation)
     plain = _core.conv_forward(layer.shape, layer.x, layer.w, layer.b)
     fused = _core.conv_forward(layer.shape, layer.x, layer.w, layer.b, activation, 0.1)
     np.testing.assert_array_equal(fused, _core.activation_forward(activation, plain, 0.1))
@@ -106,15 +114,15 @@ def test_large_weights_go_through_in_stages(rng):
 @pytest.mark.parametrize(
     ("kernel", "arguments"),
     [
-        ((3, 3, 8, 8), {"strides": 2}),
-        ((3, 3, 8, 8), {"dilation_rate": 2}),
         ((3, 3, 4, 8), {"groups": 2}),
         ((4, 4, 8, 8), {}),
+        ((3, 3, 8, 8), {"strides": 3}),
+        ((6, 6, 8, 8), {"strides": (1, 2)}),
         ((3, 5, 8, 8), {}),
     ],
 )
 def test_what_has_no_transform_is_refused(kernel, arguments):
-    with pytest.raises(ValueError, match="algorithm 'winograd' needs stride 1"):
+    with pytest.raises(ValueError, match="algorithm 'winograd' needs one group"):
         ops.conv2d(np.ones((1, 9, 9, 8)), np.ones(kernel), algorithm="winograd", **arguments)
 
 

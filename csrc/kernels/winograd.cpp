@@ -101,12 +101,6 @@ void weights(const WinogradWeights& w) {
   }
 }
 
-CNNFAST_INLINE Vec sum_of_parts(const float* from, int64_t part, int parts) {
-  Vec total = load(from);
-  for (int p = 1; p < parts; ++p) total += load(from + p * part);
-  return total;
-}
-
 template <typename V, typename H>
 void weights_gradient(const WinogradWeightsGradient& w) {
   for (int64_t r = 0; r < w.rows; ++r) {
@@ -115,17 +109,16 @@ void weights_gradient(const WinogradWeightsGradient& w) {
       Vec half[V::kTaps][H::kPoints];
       CNNFAST_UNROLL for (int j = 0; j < H::kPoints; ++j) {
         Vec point[V::kPoints], to[V::kTaps];
-        CNNFAST_UNROLL for (int i = 0; i < V::kPoints; ++i) {
-          point[i] = sum_of_parts(from + (i * H::kPoints + j) * w.point, w.part, w.parts);
-        }
+        CNNFAST_UNROLL for (int i = 0; i < V::kPoints; ++i) point[i] = load(from + (i * H::kPoints + j) * w.point);
         V::weights_gradient(point, to);
         CNNFAST_UNROLL for (int i = 0; i < V::kTaps; ++i) half[i][j] = to[i];
       }
       CNNFAST_UNROLL for (int i = 0; i < V::kTaps; ++i) {
+        if (i >= w.tap_rows) break;
         Vec to[H::kTaps];
         H::weights_gradient(half[i], to);
         CNNFAST_UNROLL for (int j = 0; j < H::kTaps; ++j) {
-          store_lanes(w.dw + (i * H::kTaps + j) * w.tap + r * w.row + k, to[j], lanes);
+          if (j < w.tap_cols) store_lanes(w.dw + i * w.tap_row + j * w.tap_col + r * w.row + k, to[j], lanes);
         }
       }
     });
@@ -150,6 +143,9 @@ CNNFAST_INLINE void with_kind(WinogradKind kind, Body body) {
       break;
     case WinogradAxis::f2x3:
       with_axis<AxisF2x3>(kind, body);
+      break;
+    case WinogradAxis::f4x2:
+      with_axis<AxisF4x2>(kind, body);
       break;
     case WinogradAxis::f2x5:
       with_axis<AxisF2x5>(kind, body);

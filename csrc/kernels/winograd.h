@@ -14,6 +14,7 @@ namespace cnnfast {
 #define CNNFAST_WINOGRAD_AXES(WINOGRAD) \
   WINOGRAD(f4x3, 4, 3)                  \
   WINOGRAD(f2x3, 2, 3)                  \
+  WINOGRAD(f4x2, 4, 2)                  \
   WINOGRAD(f2x5, 2, 5)
 
 enum class WinogradAxis : int32_t {
@@ -100,18 +101,18 @@ struct WinogradWeights {
   int64_t floats;  // of a panel: rows * width, a multiple of the lanes
 };
 
-// The gradient to the weights: sums [part][point][row][width] to dw[tap][row][channels].
+// The gradient to the weights: sums [point][row][width] to dw[tap row][tap column][row][channels].
 struct WinogradWeightsGradient {
   WinogradKind kind;
   const float* from;
-  int64_t part;
-  int parts;
   int64_t point;
   int64_t rows;
   int width;     // of the panel
   int channels;  // of it in use
   float* dw;
-  int64_t tap, row;
+  int64_t row;               // floats from row to row
+  int64_t tap_row, tap_col;  // floats from tap to tap
+  int tap_rows, tap_cols;    // the taps that there are: the transform may have more
 };
 
 }  // namespace cnnfast

@@ -3,6 +3,7 @@
 // Input i receives dy[o] * w[t] wherever i = o * stride - pad + t * dilation. All i of one residue modulo the stride
 // use the same taps, an arithmetic progression, and their o moves by one from i to i + stride: over these i the
 // gradient is a correlation of dy with those taps in reverse.
+#include <algorithm>
 #include <cstring>
 #include <numeric>
 
@@ -71,7 +72,8 @@ class PhaseGradient {
   void run(const float* dy, const float* w, const float* bias, Activation activation, float alpha, float* dx) {
     c_.activation = activation;
     c_.alpha = alpha;
-    c_.algorithm = shape_.algorithm;
+    // A phase may have too few taps for the transform that was asked for.
+    c_.algorithm = can_run(shape_.algorithm, c_.source, c_.groups) ? shape_.algorithm : ConvAlgorithm::direct;
     WeightView view;
     view.w = w;
     view.group_stride = shape_.group_out_channels();
@@ -118,15 +120,21 @@ class PhaseGradient {
 
 std::string backward_data_route(const ConvShape& shape) {
   if (columns_pay(shape)) return "columns";
-  int64_t phases = 1;
-  for (const Axis& axis : shape.axis) phases *= axis.stride;
-  if (phases > 1) return "direct in " + std::to_string(phases) + " phases";
-  Axis axis[3];
-  for (size_t i = 0; i < 3; ++i) axis[i] = make_phase(shape.axis[i], 0).axis;
-  const WindowSource source{{axis[0], axis[1], axis[2]}, shape.out_channels, shape.group_out_channels()};
-  return route_convolution(source, shape.images, shape.groups, shape.group_in_channels(), shape.algorithm,
-                           ConvPass::correlation)
-      .name();
+  // Of the phases the one with the most taps has the most work.
+  const auto fewer_taps = [](const Phase& a, const Phase& b) { return a.taps.size() < b.taps.size(); };
+  WindowSource source{{}, shape.out_channels, shape.group_out_channels()};
+  size_t count = 1;
+  for (size_t i = 0; i < 3; ++i) {
+    const std::vector<Phase> phases = phases_of(shape.axis[i]);
+    source.axis[i] = std::max_element(phases.begin(), phases.end(), fewer_taps)->axis;
+    count *= phases.size();
+  }
+  const ConvAlgorithm algorithm =
+      can_run(shape.algorithm, source, shape.groups) ? shape.algorithm : ConvAlgorithm::direct;
+  const std::string name =
+      route_convolution(source, shape.images, shape.groups, shape.group_in_channels(), algorithm, ConvPass::correlation)
+          .name();
+  return count == 1 ? name : name + " in " + std::to_string(count) + " phases";
 }
 
 void conv_transposed(const ConvShape& shape, const float* dy, const float* w, const float* bias, Activation activation,

@@ -10,7 +10,7 @@
 namespace cnnfast {
 
 // What a caller may ask for: the library's choice, or one algorithm for tests and measurements.
-enum class ConvAlgorithm { automatic, direct, im2col, winograd, winograd_f4x3, winograd_f2x3, winograd_f2x5 };
+enum class ConvAlgorithm { automatic, direct, im2col, winograd, winograd_f4x3, winograd_f2x3, winograd_f4x2, winograd_f2x5 };
 
 // "auto", "direct", "im2col", "winograd", ...; throws std::invalid_argument that lists them.
 ConvAlgorithm algorithm_from_name(const std::string& op, const std::string& name);
@@ -26,6 +26,9 @@ struct ConvRoute {
 };
 
 enum class ConvPass { correlation, weights };  // forward and backward-data; backward-weights
+
+// Whether the loops asked for can compute this correlation.
+bool can_run(ConvAlgorithm algorithm, const WindowSource& source, int64_t groups);
 
 // Throws std::invalid_argument where Winograd is asked for and no transform has this window and stride.
 ConvRoute route_convolution(const WindowSource& source, int64_t images, int64_t groups, int64_t group_out_channels,

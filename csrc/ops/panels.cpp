@@ -1,5 +1,7 @@
 #include "ops/panels.h"
 
+#include <cstring>
+
 #include "dispatch.h"
 #include "runtime/parallel.h"
 
@@ -16,14 +18,18 @@ PackedWeights::PackedWeights(const WeightView& view, int64_t groups, int64_t in_
   parallel_tasks(tasks, threads, [&](int64_t task, int) {
     const int64_t tap = task % taps, panel = task / taps % panels_.count(), group = task / taps / panels_.count();
     PackPanel pack;
-    pack.from = view.w + group * view.group_stride + view.taps[static_cast<size_t>(tap)] * view.tap_stride +
-                panels_.begin(panel) * view.out_stride;
+    pack.padded = panels_.padded(panel);
+    pack.to = scratch_.data() + group * group_floats_ + panels_.offset(panel, rows_) + tap * in_channels * pack.padded;
+    const int64_t number = view.taps[static_cast<size_t>(tap)];
+    if (number == kNoTap) {
+      std::memset(pack.to, 0, sizeof(float) * static_cast<size_t>(in_channels * pack.padded));
+      return;
+    }
+    pack.from = view.w + group * view.group_stride + number * view.tap_stride + panels_.begin(panel) * view.out_stride;
     pack.row = view.in_stride;
     pack.col = view.out_stride;
     pack.rows = in_channels;
     pack.cols = panels_.channels(panel);
-    pack.padded = panels_.padded(panel);
-    pack.to = scratch_.data() + group * group_floats_ + panels_.offset(panel, rows_) + tap * in_channels * pack.padded;
     kernels().pack_panel(pack);
   });
 }

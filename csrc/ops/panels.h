@@ -8,6 +8,9 @@
 
 namespace cnnfast {
 
+// Stands for a tap that the window does not have: its weights are zero.
+constexpr int64_t kNoTap = -1;
+
 // The weights as (group, tap, in, out), wherever they lie: value = w[group * group_stride + tap * tap_stride + in *
 // in_stride + out * out_stride], with the window's taps in the order given.
 struct WeightView {

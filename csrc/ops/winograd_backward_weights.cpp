@@ -1,5 +1,10 @@
 // The gradient to the weights in the transformed domain: for each point a product of tiles of x and of dy.
+//
+// A task takes a block of input and output channels small enough that its sums stay in the second-level cache, and goes
+// over a chunk of all tiles. That transforms tiles anew for every block, which costs a few percent, and reads and
+// writes nothing but x, dy and dw in main memory. Neither blocks nor chunks depend on the number of threads.
 #include <algorithm>
+#include <cmath>
 #include <cstring>
 
 #include "dispatch.h"
@@ -12,156 +17,189 @@
 namespace cnnfast {
 namespace {
 
-constexpr int64_t kPrivateFloats =
-    (1 << 20) / 4;  // sums of this size are private to chunks of tiles, larger ones shared
-constexpr int64_t kPrivateTiles = 28, kSharedTiles = 112;
-constexpr int64_t kChunks = 16;
+constexpr int64_t kSumFloats = (1 << 20) / 4;
+constexpr int64_t kTransformedFloats = (768 << 10) / 4;
+constexpr int64_t kMostSlots = 56;
+constexpr int64_t kTasks = 16;  // enough to share out evenly among a few threads
+constexpr int64_t kMostChunks = 16;
+
+int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
 class TransformedGradient {
  public:
   TransformedGradient(const ConvShape& shape, WinogradKind kind, const float* x, const float* dy)
       : shape_(shape),
         kind_(kind),
+        tiles_(shape.window_source(), shape.images, kind),
         x_(x),
         dy_(dy),
+        x_strides_(dense_input(shape.window_source())),
+        dy_strides_(dense_output(shape.window_source(), shape.out_channels)),
+        lanes_(kernels().limits.lanes),
         panels_(shape.out_channels, kernels().limits.lanes, 2),
-        tiles_(shape.window_source(), shape.images, kind),
-        padded_in_((shape.in_channels + kernels().limits.lanes - 1) / kernels().limits.lanes * kernels().limits.lanes),
-        sum_point_(spread_points(panels_.floats(shape.in_channels))),
         zeros_(static_cast<size_t>(std::max(shape.in_channels, shape.out_channels))) {
     std::memset(zeros_.data(), 0, sizeof(float) * static_cast<size_t>(std::max(shape.in_channels, shape.out_channels)));
-    const bool private_sums = kind.points() * sum_point_ <= kPrivateFloats;
-    block_tiles_ = private_sums ? kPrivateTiles : kSharedTiles;
-    const int64_t blocks = (tiles_.count() + block_tiles_ - 1) / block_tiles_;
-    chunks_ = private_sums ? std::min(blocks, kChunks) : 1;
-    v_point_ = spread_points(block_tiles_ * padded_in_);
-    y_point_ = spread_points(block_tiles_ * panels_.count() * panels_.width());
+    // Blocks about as many channels wide in as out: then tiles are transformed least often.
+    const int64_t points = kind.points(), area = std::max<int64_t>(1, kSumFloats / (points * tiles_.runs()));
+    const auto side = static_cast<int64_t>(std::sqrt(static_cast<double>(area)));
+    out_blocks_ = ceil_div(panels_.count(), std::max<int64_t>(1, side / panels_.width()));
+    block_panels_ = ceil_div(panels_.count(), out_blocks_);
+    out_blocks_ = ceil_div(panels_.count(), block_panels_);
+    const int64_t out_width = block_panels_ * panels_.width();
+    in_blocks_ = ceil_div(shape.in_channels, std::max(lanes_, area / out_width / lanes_ * lanes_));
+    block_in_ = ceil_div(ceil_div(shape.in_channels, in_blocks_), lanes_) * lanes_;
+    in_blocks_ = ceil_div(shape.in_channels, block_in_);
+
+    slot_floats_ = tiles_.subs() * block_in_;
+    const int64_t slots = std::min(kMostSlots, kTransformedFloats / (points * (slot_floats_ + out_width)));
+    columns_ = std::clamp<int64_t>(slots / tiles_.slots(), 1, tiles_.columns());
+    const int64_t steps = ceil_div(tiles_.columns(), columns_);
+    chunks_ = std::min({steps, kMostChunks, ceil_div(kTasks, in_blocks_ * out_blocks_)});
+    run_floats_ = block_in_ * out_width;
+    sum_point_ = spread_points(tiles_.runs() * run_floats_);
+    v_point_ = spread_points(columns_ * tiles_.slots() * slot_floats_);
+    y_point_ = spread_points(columns_ * tiles_.slots() * out_width);
   }
 
   void run(float* dw) {
-    const int64_t points = kind_.points();
-    const Scratch sums(static_cast<size_t>(chunks_ * points * sum_point_));
-    if (chunks_ > 1) {
-      run_private(sums.data());
-    } else {
-      run_shared(sums.data());
-    }
-    transform_back(sums.data(), dw);
+    const int64_t dw_floats = shape_.taps() * shape_.in_channels * shape_.out_channels;
+    const int64_t part = spread_points(dw_floats);
+    const Scratch parts(chunks_ == 1 ? 0 : static_cast<size_t>(chunks_ * part));
+    const int64_t tasks = in_blocks_ * out_blocks_ * chunks_;
+    const int threads = threads_for(tasks, shape_.flops());
+    const Scratch scratch(threads, static_cast<size_t>(kind_.points() * (sum_point_ + v_point_ + y_point_)));
+    parallel_tasks(tasks, threads, [&](int64_t task, int thread) {
+      const int64_t in_block = task % in_blocks_, out_block = task / in_blocks_ % out_blocks_;
+      const int64_t chunk = task / in_blocks_ / out_blocks_;
+      const Block block = block_at(in_block, out_block);
+      float* sums = scratch.part(thread);
+      add_chunk(block, chunk, sums);
+      transform_back(block, sums, chunks_ == 1 ? dw : parts.data() + chunk * part);
+    });
+    if (chunks_ > 1) add_parts(parts.data(), part, dw_floats, dw);
   }
 
  private:
-  int64_t block_floats() const { return kind_.points() * (v_point_ + y_point_); }
+  struct Block {
+    int64_t in_begin, in_count;
+    int64_t first_panel, last_panel;
+    int64_t out_begin, out_count;
+  };
 
-  // A chunk of tiles for each task, with sums of its own.
-  void run_private(float* sums) const {
-    const int64_t blocks = (tiles_.count() + block_tiles_ - 1) / block_tiles_, points = kind_.points();
-    const int threads = threads_for(chunks_, shape_.flops());
-    const Scratch scratch(threads, static_cast<size_t>(block_floats()));
-    parallel_tasks(chunks_, threads, [&](int64_t chunk, int thread) {
-      float *v = scratch.part(thread), *y = v + points * v_point_;
-      float* chunk_sums = sums + chunk * points * sum_point_;
-      std::memset(chunk_sums, 0, sizeof(float) * static_cast<size_t>(points * sum_point_));
-      for (int64_t block = blocks * chunk / chunks_; block < blocks * (chunk + 1) / chunks_; ++block) {
-        const int64_t begin = block * block_tiles_, count = std::min(block_tiles_, tiles_.count() - begin);
-        for (int64_t t = 0; t < count; ++t) transform_tile(begin + t, t, v, y);
-        for (int64_t point = 0; point < points; ++point) {
-          for (int64_t panel = 0; panel < panels_.count(); ++panel) multiply(point, panel, count, v, y, chunk_sums);
-        }
-      }
-    });
+  Block block_at(int64_t in_block, int64_t out_block) const {
+    Block b;
+    b.in_begin = in_block * block_in_;
+    b.in_count = std::min(block_in_, shape_.in_channels - b.in_begin);
+    b.first_panel = out_block * block_panels_;
+    b.last_panel = std::min(b.first_panel + block_panels_, panels_.count());
+    b.out_begin = panels_.begin(b.first_panel);
+    b.out_count = panels_.begin(b.last_panel - 1) + panels_.channels(b.last_panel - 1) - b.out_begin;
+    return b;
   }
 
-  // All threads work on one block of tiles at a time and share out the points; every sum has one order of addition.
-  void run_shared(float* sums) const {
-    const int64_t points = kind_.points();
-    const Scratch scratch(static_cast<size_t>(block_floats()));
-    float *v = scratch.data(), *y = v + points * v_point_;
-    const double flops = shape_.flops() * static_cast<double>(block_tiles_) / static_cast<double>(tiles_.count());
-    const int64_t products = points * panels_.count();
-    for (int64_t begin = 0; begin < tiles_.count(); begin += block_tiles_) {
-      const int64_t count = std::min(block_tiles_, tiles_.count() - begin);
-      parallel_tasks(count, threads_for(count, flops), [&](int64_t t, int) { transform_tile(begin + t, t, v, y); });
-      parallel_tasks(products, threads_for(products, flops), [&](int64_t task, int) {
-        const int64_t point = task / panels_.count(), panel = task % panels_.count();
-        if (begin == 0) {
-          std::memset(sum_panel(sums, point, panel), 0,
-                      sizeof(float) * static_cast<size_t>(shape_.in_channels * panels_.padded(panel)));
-        }
-        multiply(point, panel, count, v, y, sums);
-      });
+  void add_chunk(const Block& block, int64_t chunk, float* sums) const {
+    const int64_t points = kind_.points(), steps = ceil_div(tiles_.columns(), columns_);
+    float *v = sums + points * sum_point_, *y = v + points * v_point_;
+    std::memset(sums, 0, sizeof(float) * static_cast<size_t>(points * sum_point_));
+    for (int64_t step = steps * chunk / chunks_; step < steps * (chunk + 1) / chunks_; ++step) {
+      const int64_t begin = step * columns_, count = std::min(columns_, tiles_.columns() - begin);
+      for (int64_t i = 0; i < count * tiles_.slots(); ++i) {
+        transform_slot(block, begin + i / tiles_.slots(), i % tiles_.slots(), i, v, y);
+      }
+      for (int64_t point = 0; point < points; ++point) multiply(block, point, count, v, y, sums);
     }
   }
 
-  float* sum_panel(float* sums, int64_t point, int64_t panel) const {
-    return sums + point * sum_point_ + panels_.offset(panel, shape_.in_channels);
-  }
-
-  void transform_tile(int64_t tile, int64_t place, float* v, float* y) const {
-    const Axis &h = shape_.axis[1], &w = shape_.axis[2];
-    WinogradScatter s = scatter_from(kind_, h.in, w.in, shape_.in_channels, zeros_.data());
-    s.image = x_ + tiles_.plane(tile) * h.in * w.in * shape_.in_channels;
-    s.row = tiles_.row(tile) - h.pad_before;
-    s.col = tiles_.col(tile) - w.pad_before;
-    s.to = v + place * padded_in_;
-    s.point = v_point_;
-    s.panel = static_cast<int>(padded_in_);
-    kernels().winograd_input(s);
-
-    s = scatter_from(kind_, h.out, w.out, shape_.out_channels, zeros_.data());
-    s.image = dy_ + tiles_.plane(tile) * h.out * w.out * shape_.out_channels;
-    s.row = tiles_.row(tile);
-    s.col = tiles_.col(tile);
+  void transform_slot(const Block& block, int64_t column, int64_t slot, int64_t place, float* v, float* y) const {
+    for (int64_t sub = 0; sub < tiles_.subs(); ++sub) {
+      WinogradScatter s = tiles_.input(x_ + block.in_begin, x_strides_, column, slot, sub);
+      s.channels = static_cast<int>(block.in_count);
+      s.zeros = zeros_.data();
+      s.to = v + place * slot_floats_ + sub * block_in_;
+      s.point = v_point_;
+      s.panel = static_cast<int>(block_in_);
+      kernels().winograd_input(s);
+    }
+    WinogradScatter s = tiles_.gradient(dy_ + block.out_begin, dy_strides_, column, slot);
+    s.channels = static_cast<int>(block.out_count);
+    s.zeros = zeros_.data();
     s.to = y + place * panels_.width();
     s.point = y_point_;
     s.panel = static_cast<int>(panels_.width());
-    s.panel_stride = block_tiles_ * panels_.width();
+    s.panel_stride = columns_ * tiles_.slots() * panels_.width();
     kernels().winograd_output_gradient(s);
   }
 
-  void multiply(int64_t point, int64_t panel, int64_t tiles, const float* v, const float* y, float* sums) const {
+  void multiply(const Block& block, int64_t point, int64_t columns, const float* v, const float* y, float* sums) const {
     ConvWeightsTile t{};
-    t.x = v + point * v_point_;
-    t.x_pixel = padded_in_;
-    t.dy = y + point * y_point_ + panel * block_tiles_ * panels_.width();
+    t.x_pixel = slot_floats_;
     t.dy_pixel = panels_.width();
     t.rows = 1;
-    t.cols = static_cast<int>(tiles);
-    t.dw = sum_panel(sums, point, panel);
-    t.run_length = static_cast<int>(shape_.in_channels);
-    t.vectors = panels_.vectors(panel);
-    kernels().conv_weights_tile(t);
+    t.cols = static_cast<int>((columns - 1) * tiles_.slots() + tiles_.outputs());
+    t.run_length = static_cast<int>(block.in_count);
+    for (int64_t run = 0; run < tiles_.runs(); ++run) {
+      t.x = v + point * v_point_ + tiles_.run_slot(run) * slot_floats_ + run % tiles_.subs() * block_in_;
+      for (int64_t panel = block.first_panel; panel < block.last_panel; ++panel) {
+        t.dy = y + point * y_point_ + (panel - block.first_panel) * columns_ * tiles_.slots() * panels_.width();
+        t.dw = sum_panel(block, sums, point, run, panel);
+        t.vectors = panels_.vectors(panel);
+        kernels().conv_weights_tile(t);
+      }
+    }
   }
 
-  void transform_back(const float* sums, float* dw) const {
-    constexpr int64_t kRows = 16;
-    const int64_t points = kind_.points(), row_blocks = (shape_.in_channels + kRows - 1) / kRows;
-    const int64_t tasks = row_blocks * panels_.count();
-    const double work = static_cast<double>(chunks_ * points * sum_point_);
-    parallel_tasks(tasks, threads_for(tasks, work), [&](int64_t task, int) {
-      const int64_t panel = task / row_blocks, row = task % row_blocks * kRows;
+  // The sums of one point, run and panel: [in][width].
+  float* sum_panel(const Block& block, float* sums, int64_t point, int64_t run, int64_t panel) const {
+    return sums + point * sum_point_ + run * run_floats_ + (panel - block.first_panel) * block_in_ * panels_.width();
+  }
+
+  void transform_back(const Block& block, float* sums, float* dw) const {
+    for (int64_t run = 0; run < tiles_.runs(); ++run) {
+      const WinogradTiles::RunTaps taps = tiles_.run_taps(run);
       WinogradWeightsGradient g;
       g.kind = kind_;
-      g.width = panels_.padded(panel);
-      g.from = sums + panels_.offset(panel, shape_.in_channels) + row * g.width;
-      g.part = points * sum_point_;
-      g.parts = static_cast<int>(chunks_);
       g.point = sum_point_;
-      g.rows = std::min(kRows, shape_.in_channels - row);
-      g.channels = panels_.channels(panel);
-      g.dw = dw + row * shape_.out_channels + panels_.begin(panel);
-      g.tap = shape_.in_channels * shape_.out_channels;
+      g.rows = block.in_count;
       g.row = shape_.out_channels;
-      kernels().winograd_weights_gradient(g);
+      g.tap_row = tiles_.tap_row() * shape_.in_channels * shape_.out_channels;
+      g.tap_col = tiles_.tap_col() * shape_.in_channels * shape_.out_channels;
+      g.tap_rows = taps.rows;
+      g.tap_cols = taps.cols;
+      for (int64_t panel = block.first_panel; panel < block.last_panel; ++panel) {
+        g.from = sum_panel(block, sums, 0, run, panel);
+        g.width = panels_.padded(panel);
+        g.channels = panels_.channels(panel);
+        g.dw = dw + (taps.first * shape_.in_channels + block.in_begin) * shape_.out_channels + panels_.begin(panel);
+        kernels().winograd_weights_gradient(g);
+      }
+    }
+  }
+
+  // Adds the chunks up, always in the same order.
+  void add_parts(const float* parts, int64_t part, int64_t floats, float* dw) const {
+    constexpr int64_t kGrain = 4096;
+    parallel_ranges(floats, kGrain, static_cast<double>(chunks_ * floats), [&](int64_t begin, int64_t end) {
+      UnpackPanels sum{};
+      sum.from = parts + begin;
+      sum.part = part;
+      sum.parts = static_cast<int>(chunks_);
+      sum.rows = 1;
+      sum.cols = static_cast<int>(end - begin);
+      sum.to = dw + begin;
+      kernels().unpack_panels(sum);
     });
   }
 
   const ConvShape& shape_;
   WinogradKind kind_;
-  const float *x_, *dy_;
-  PanelGrid panels_;
   WinogradTiles tiles_;
-  int64_t padded_in_, sum_point_;
-  int64_t block_tiles_, chunks_, v_point_, y_point_;
+  const float *x_, *dy_;
+  ImageStrides x_strides_, dy_strides_;
+  int64_t lanes_;
+  PanelGrid panels_;
+  int64_t block_panels_, block_in_, in_blocks_, out_blocks_;
+  int64_t columns_, chunks_;
+  int64_t slot_floats_, run_floats_, sum_point_, v_point_, y_point_;
   Scratch zeros_;
 };
 

@@ -33,6 +33,9 @@ const std::vector<Geometry> kGeometries = {
     {{2, 5, 6, 7}, {3, 3, 7, 65}, {1, 1}, {1, 1}, {{0, 2}, {1, 0}}, 1, ConvAlgorithm::winograd_f2x3},
     {{1, 9, 8, 16}, {5, 5, 16, 31}, {1, 1}, {1, 1}, {{2, 2}, {2, 2}}, 1, ConvAlgorithm::winograd_f2x5},
     {{2, 23, 9}, {3, 9, 8}, {1}, {1}, {{1, 1}}, 1, ConvAlgorithm::winograd_f4x3},
+    {{1, 13, 11, 9}, {3, 3, 9, 8}, {1, 1}, {2, 3}, {{2, 1}, {3, 3}}, 1, ConvAlgorithm::winograd_f4x3},
+    {{2, 10, 9, 5}, {4, 3, 5, 18}, {2, 2}, {1, 1}, {{1, 1}, {0, 1}}, 1, ConvAlgorithm::winograd_f4x2},
+    {{1, 5, 8, 7, 6}, {3, 3, 3, 6, 7}, {1, 1, 1}, {1, 1, 1}, {{1, 1}, {1, 1}, {0, 1}}, 1, ConvAlgorithm::winograd_f4x3},
 };
 
 ConvShape shape_of(const Geometry& g, bool flip) {

@@ -1,0 +1,141 @@
+#include "ops/winograd_tiles.h"
+
+#include <algorithm>
+
+namespace cnnfast {
+namespace {
+
+constexpr int64_t kColumnDepths = 16;  // neighbouring depths that share their slots
+
+int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
+int64_t floor_div(int64_t a, int64_t b) { return a >= 0 ? a / b : -ceil_div(-a, b); }
+
+// A plane of null reads as zeros.
+WinogradScatter scatter_from(WinogradKind kind, const float* plane, const ImageStrides& strides,
+                             const TileAxis::View& h, const TileAxis::View& w) {
+  WinogradScatter s{};
+  s.kind = kind;
+  if (plane != nullptr) {
+    s.image = plane + h.offset * strides.row + w.offset * strides.pixel;
+    s.rows = h.size;
+  }
+  s.cols = w.size;
+  s.row = h.first;
+  s.col = w.first;
+  s.row_stride = h.step * strides.row;
+  s.pixel_stride = w.step * strides.pixel;
+  return s;
+}
+
+}  // namespace
+
+TileAxis::TileAxis(const Axis& axis, int64_t outputs)
+    : in_(axis.in),
+      out_(axis.out),
+      pad_(axis.pad_before),
+      subs_(axis.stride),
+      dilation_(axis.window == 1 ? 1 : axis.dilation) {
+  for (int64_t phase = 0; phase < std::min(dilation_, out_); ++phase) {
+    for (int64_t first = 0; first * dilation_ + phase < out_; first += outputs) starts_.push_back({phase, first});
+  }
+}
+
+TileAxis::View TileAxis::input(int64_t tile, int64_t sub) const {
+  const Start start = starts_[static_cast<size_t>(tile)];
+  const int64_t step = subs_ * dilation_, begin = start.phase * subs_ + sub - pad_;
+  const int64_t whole = floor_div(begin, step), offset = begin - whole * step;
+  return {offset, step, offset < in_ ? ceil_div(in_ - offset, step) : 0, start.first + whole};
+}
+
+TileAxis::View TileAxis::output(int64_t tile) const {
+  const Start start = starts_[static_cast<size_t>(tile)];
+  return {start.phase, dilation_, ceil_div(out_ - start.phase, dilation_), start.first};
+}
+
+ImageStrides dense_input(const WindowSource& source) {
+  const auto& a = source.axis;
+  const int64_t pixel = source.pixel_channels, row = a[2].in * pixel, plane = a[1].in * row;
+  return {a[0].in * plane, plane, row, pixel};
+}
+
+ImageStrides dense_output(const WindowSource& source, int64_t channels) {
+  const auto& a = source.axis;
+  const int64_t row = a[2].out * channels, plane = a[1].out * row;
+  return {a[0].out * plane, plane, row, channels};
+}
+
+WinogradTiles::WinogradTiles(const WindowSource& source, int64_t images, WinogradKind kind)
+    : kind_(kind),
+      images_(images),
+      depth_(source.axis[0]),
+      rows_(source.axis[1], winograd_outputs(kind.vertical)),
+      cols_(source.axis[2], winograd_outputs(kind.horizontal)),
+      rows_window_(source.axis[1].window),
+      cols_window_(source.axis[2].window) {
+  depth_tiles_ = ceil_div(depth_.out, depth_.window == 1 ? 1 : kColumnDepths);
+  depth_outputs_ = ceil_div(depth_.out, depth_tiles_);
+  depth_tiles_ = ceil_div(depth_.out, depth_outputs_);
+}
+
+std::vector<int64_t> WinogradTiles::taps() const {
+  std::vector<int64_t> taps;
+  for (int64_t run = 0; run < runs(); ++run) {
+    const RunTaps present = run_taps(run);
+    for (int i = 0; i < winograd_taps(kind_.vertical); ++i) {
+      for (int j = 0; j < winograd_taps(kind_.horizontal); ++j) {
+        const bool there = i < present.rows && j < present.cols;
+        taps.push_back(there ? present.first + i * tap_row() + j * tap_col() : kNoTap);
+      }
+    }
+  }
+  return taps;
+}
+
+WinogradTiles::RunTaps WinogradTiles::run_taps(int64_t run) const {
+  const int64_t depth = run / subs(), row = run % subs() / cols_.subs(), col = run % cols_.subs();
+  return {(depth * rows_window_ + row) * cols_window_ + col,
+          static_cast<int>(ceil_div(rows_window_ - row, rows_.subs())),
+          static_cast<int>(ceil_div(cols_window_ - col, cols_.subs()))};
+}
+
+WinogradTiles::Place WinogradTiles::place_of(int64_t column) const {
+  const int64_t col = column % cols_.tiles(), row = column / cols_.tiles() % rows_.tiles();
+  const int64_t rest = column / (cols_.tiles() * rows_.tiles());
+  return {rest / depth_tiles_, rest % depth_tiles_ * depth_outputs_, row, col};
+}
+
+WinogradScatter WinogradTiles::input(const float* x, const ImageStrides& strides, int64_t column, int64_t slot,
+                                     int64_t sub) const {
+  const Place place = place_of(column);
+  const int64_t depth = place.depth + slot - depth_.pad_before;
+  const float* plane = x + place.image * strides.image + depth * strides.plane;
+  return scatter_from(kind_, depth >= 0 && depth < depth_.in ? plane : nullptr, strides,
+                      rows_.input(place.row, sub / cols_.subs()), cols_.input(place.col, sub % cols_.subs()));
+}
+
+WinogradScatter WinogradTiles::gradient(const float* dy, const ImageStrides& strides, int64_t column,
+                                        int64_t slot) const {
+  const Place place = place_of(column);
+  const float* plane = dy + place.image * strides.image + (place.depth + slot) * strides.plane;
+  return scatter_from(kind_, is_output(place, slot) ? plane : nullptr, strides, rows_.output(place.row),
+                      cols_.output(place.col));
+}
+
+bool WinogradTiles::place(WinogradGather& gather, float* y, const ImageStrides& strides, int64_t column,
+                          int64_t slot) const {
+  const Place place = place_of(column);
+  if (!is_output(place, slot)) return false;
+  const TileAxis::View h = rows_.output(place.row), w = cols_.output(place.col);
+  gather.kind = kind_;
+  gather.image = y + place.image * strides.image + (place.depth + slot) * strides.plane + h.offset * strides.row +
+                 w.offset * strides.pixel;
+  gather.rows = h.size;
+  gather.cols = w.size;
+  gather.row = h.first;
+  gather.col = w.first;
+  gather.row_stride = h.step * strides.row;
+  gather.pixel_stride = w.step * strides.pixel;
+  return true;
+}
+
+}  // namespace cnnfast
