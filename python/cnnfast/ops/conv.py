@@ -111,8 +111,9 @@ def conv2d(
             output is written.
         flip_kernel: True for the convolution of mathematics, which turns the kernel by 180 degrees first.
         algorithm: "auto" chooses by the shape (`conv_algorithms` tells what). For tests and measurements: "direct",
-            "im2col", "winograd" (Lavin and Gray 2016; one group, windows of 2, 3 or 5 taps, or of as many for every phase
-            of a stride) or one of its transforms "winograd_f4x3", "winograd_f2x3", "winograd_f4x2", "winograd_f2x5".
+            "im2col", "winograd" (Lavin and Gray 2016; one group, windows of 2, 3 or 5 taps, or of as many for each
+            phase of a stride) or one of its transforms "winograd_f4x3", "winograd_f2x3", "winograd_f4x2",
+            "winograd_f2x5".
 
     Returns:
         float32 (N, OH, OW, K); a `Tensor` while a tape follows an input.
@@ -354,8 +355,8 @@ def conv_algorithms(
         Names for "forward", "backward_data" and "backward_weights".
 
     Example:
-        >>> conv_algorithms((8, 56, 56, 64), (3, 3, 64, 64), padding="same", strides=2)["forward"]
-        'direct'
+        >>> conv_algorithms((8, 56, 56, 64), (3, 3, 64, 64), padding="same")["forward"]
+        'winograd F(4x4, 3x3)'
     """
     return _shape("conv", x_shape, kernel_shape, strides, padding, dilation_rate, groups).algorithms
 
