@@ -10,7 +10,16 @@
 namespace cnnfast {
 
 // What a caller may ask for: the library's choice, or one algorithm for tests and measurements.
-enum class ConvAlgorithm { automatic, direct, im2col, winograd, winograd_f4x3, winograd_f2x3, winograd_f4x2, winograd_f2x5 };
+enum class ConvAlgorithm {
+  automatic,
+  direct,
+  im2col,
+  winograd,
+  winograd_f4x3,
+  winograd_f2x3,
+  winograd_f4x2,
+  winograd_f2x5
+};
 
 // "auto", "direct", "im2col", "winograd", ...; throws std::invalid_argument that lists them.
 ConvAlgorithm algorithm_from_name(const std::string& op, const std::string& name);
