@@ -98,6 +98,37 @@ def test_depthwise(isa, threads, channels):
     check_against_reference(rng, Case(rng, groups=channels, c=1, k=1))
 
 
+# Groups that fill a vector, that leave lanes of it empty, and that are too wide to share one; a last vector of few.
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize(
+    ("groups", "channels", "filters"),
+    [(2, 1, 1), (9, 2, 2), (8, 4, 4), (5, 8, 8), (7, 3, 3), (17, 1, 2), (6, 2, 1), (3, 1, 5), (3, 6, 2), (5, 4, 7)],
+)
+def test_narrow_groups(isa, threads, groups, channels, filters, seed):
+    rng = np.random.default_rng(seed)
+    check_against_reference(rng, Case(rng, groups=groups, c=channels, k=filters))
+
+
+def test_windows_beside_the_input(isa, rng):
+    x, w = rng.standard_normal((2, 2, 3, 20)).astype(np.float32), rng.standard_normal((3, 3, 1, 20)).astype(np.float32)
+    b = rng.standard_normal(20).astype(np.float32)
+    for dilation in (1, 2):
+        y = ops.conv2d(x, w, b, padding=[(5, 6), (7, 5)], dilation_rate=dilation, groups=20, activation="tanh")
+        expected = correlate(x, w, (1, 1), [(5, 6), (7, 5)], (dilation, dilation), 20)
+        assert_close(y, np.tanh(expected + b), 9)
+
+
+@pytest.mark.parametrize(
+    ("groups", "channels", "expected"), [(64, 1, "depthwise"), (16, 2, "grouped"), (2, 32, "direct"), (1, 3, "direct")]
+)
+def test_algorithms_of_groups(groups, channels, expected):
+    shapes = (4, 9, 9, groups * channels), (3, 3, channels, groups * channels)
+    names = ops.conv_algorithms(*shapes, padding="same", strides=2, groups=groups)
+    assert (names["forward"], names["backward_weights"]) == (expected, expected)
+    if groups > 1:
+        assert names["backward_data"] == f"{expected} in 4 phases"
+
+
 @pytest.mark.parametrize("multiplier", [1, 2, 3, 17])
 def test_depthwise_multiplier_orders_channels_as_keras(isa, rng, multiplier):
     x = rng.standard_normal((2, 6, 5, 4)).astype(np.float32)
@@ -120,7 +151,7 @@ def test_depthwise_multiplier_orders_channels_as_keras(isa, rng, multiplier):
 
 
 @pytest.mark.parametrize("case_seed", range(6))
-@pytest.mark.parametrize("groups", [1, 5])
+@pytest.mark.parametrize("groups", [1, 5, 10])
 def test_same_bits_for_every_thread_count(isa, same_bits_for_all_threads, groups, case_seed):
     rng = np.random.default_rng(case_seed)
     x = rng.standard_normal((4, 23, 21, 10)).astype(np.float32)

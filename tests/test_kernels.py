@@ -54,14 +54,15 @@ def convolution(rng):
     np.testing.assert_allclose(np.vdot(dw, w), np.vdot(dy, y), rtol=1e-4)
 
 
-def depthwise(rng):
-    x, w = uniform(rng, 2, 6, 7, 19), uniform(rng, 3, 2, 1, 19)
-    shape = _core.ConvShape("conv2d", 2, x.shape, w.shape, 1, "valid", 1, 19)
-    y = _core.conv_forward(shape, x, w)
-    assert_close(y, correlate(x, w, (1, 1), [(0, 0), (0, 0)], (1, 1), 19), 6)
-    dy = uniform(rng, *y.shape)
-    dw = _core.conv_backward_weights(shape, x, dy)
-    np.testing.assert_allclose(np.vdot(dw, w), np.vdot(dy, y), rtol=1e-4)
+def grouped_convolution(rng):
+    for groups, channels, filters in ((19, 1, 1), (5, 2, 1)):
+        x, w = uniform(rng, 2, 6, 7, groups * channels), uniform(rng, 3, 2, channels, groups * filters)
+        shape = _core.ConvShape("conv2d", 2, x.shape, w.shape, 1, "valid", 1, groups)
+        y = _core.conv_forward(shape, x, w)
+        assert_close(y, correlate(x, w, (1, 1), [(0, 0), (0, 0)], (1, 1), groups), 6 * channels)
+        dy = uniform(rng, *y.shape)
+        dw = _core.conv_backward_weights(shape, x, dy)
+        np.testing.assert_allclose(np.vdot(dw, w), np.vdot(dy, y), rtol=1e-4)
 
 
 def add(rng):
@@ -244,8 +245,8 @@ CASES = {
     "winograd_output": winograd,
     "winograd_weights": winograd,
     "winograd_weights_gradient": winograd,
-    "depthwise_tile": depthwise,
-    "depthwise_weights_tile": depthwise,
+    "grouped_row": grouped_convolution,
+    "grouped_weights": grouped_convolution,
     "activation_forward": activation_forward,
     "activation_backward": activation_backward,
     "activation_gradient_sums": activation_gradient_sums,

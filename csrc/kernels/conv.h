@@ -46,36 +46,6 @@ struct ConvWeightsTile {
   int vectors;              // 1 <= vectors <= kMaxWeightsVectors
 };
 
-// Channels are independent: y[p, c] = activation(bias[c] + sum over taps of x[p * x_pixel + tap + c] * w[tap, c])
-struct DepthwiseTile {
-  const float* x;
-  int64_t x_pixel;
-  const int64_t* taps;  // offsets from the window's start
-  int tap_count;
-  const float* w;  // [tap][w_tap], the first `channels` of each
-  int64_t w_tap;
-  const float* bias;  // or null
-  float* y;
-  int64_t y_pixel;
-  int64_t pixels;
-  int64_t channels;
-  Activation activation;
-  float alpha;
-};
-
-// dw[tap, c] += sum over pixels of x[p + tap, c] * dy[p, c]
-struct DepthwiseWeightsTile {
-  const float* x;
-  int64_t x_pixel;
-  const int64_t* taps;
-  int tap_count;
-  const float* dy;
-  int64_t dy_pixel;
-  float* dw;  // [tap][channels]
-  int64_t pixels;
-  int64_t channels;
-};
-
 // Copies a panel of a row-major matrix: to[r, j] = from[r * row + j * col] for j < cols, 0 for cols <= j < padded.
 struct PackPanel {
   const float* from;

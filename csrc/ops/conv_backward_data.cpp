@@ -69,7 +69,9 @@ class PhaseGradient {
     }
   }
 
-  void run(const float* dy, const float* w, const float* bias, Activation activation, float alpha, float* dx) {
+  // Adds the phase's correlation of dy to `parts`, or fills it where there is none.
+  void add_to(std::vector<CorrelationPart>& parts, const float* w, const float* bias, Activation activation,
+              float alpha, float* dx) {
     c_.activation = activation;
     c_.alpha = alpha;
     // A phase may have too few taps for the transform that was asked for.
@@ -88,7 +90,7 @@ class PhaseGradient {
       // No tap ends here: a window of one tap whose weights are zero.
       fill(bias, activation, alpha, dx);
     } else {
-      correlate(c_, dy, view, bias, dx + offset_);
+      parts.push_back({c_, view, dx + offset_});
     }
   }
 
@@ -143,13 +145,15 @@ void conv_transposed(const ConvShape& shape, const float* dy, const float* w, co
     conv_transposed_columns(shape, dy, w, bias, activation, alpha, dx);
     return;
   }
+  std::vector<CorrelationPart> parts;
   for (const Phase& d : phases_of(shape.axis[0])) {
     for (const Phase& h : phases_of(shape.axis[1])) {
       for (const Phase& col : phases_of(shape.axis[2])) {
-        PhaseGradient(shape, d, h, col).run(dy, w, bias, activation, alpha, dx);
+        PhaseGradient(shape, d, h, col).add_to(parts, w, bias, activation, alpha, dx);
       }
     }
   }
+  correlate_parts(parts, dy, bias);
 }
 
 void conv_backward_data(const ConvShape& shape, const float* dy, const float* w, float* dx) {

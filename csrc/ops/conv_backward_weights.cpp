@@ -4,7 +4,7 @@
 
 #include "dispatch.h"
 #include "ops/conv.h"
-#include "ops/depthwise.h"
+#include "ops/grouped.h"
 #include "ops/panels.h"
 #include "ops/window.h"
 #include "ops/winograd.h"
@@ -215,8 +215,8 @@ void conv_backward_weights(const ConvShape& shape, const float* x, const float* 
       case ConvRoute::Loops::im2col:
         WeightsGradient(shape, route.loops == ConvRoute::Loops::im2col, x, dy).run(dw);
         break;
-      case ConvRoute::Loops::depthwise:
-        depthwise_backward_weights(shape, x, dy, dw);
+      case ConvRoute::Loops::grouped:
+        grouped_backward_weights(shape, x, dy, dw);
         break;
       case ConvRoute::Loops::winograd:
         winograd_backward_weights(shape, route.kind, x, dy, dw);

@@ -4,6 +4,7 @@
 #include <limits>
 #include <stdexcept>
 
+#include "ops/grouped.h"
 #include "ops/winograd.h"
 #include "ops/winograd_tiles.h"
 
@@ -112,7 +113,7 @@ ConvAlgorithm algorithm_from_name(const std::string& op, const std::string& name
 std::string ConvRoute::name() const {
   if (loops == Loops::direct) return "direct";
   if (loops == Loops::im2col) return "im2col";
-  if (loops == Loops::depthwise) return "depthwise";
+  if (loops == Loops::grouped) return depthwise ? "depthwise" : "grouped";
   for (const Candidate& candidate : kCandidates) {
     if (candidate.kind.vertical == kind.vertical && candidate.kind.horizontal == kind.horizontal) return candidate.name;
   }
@@ -130,7 +131,9 @@ bool can_run(ConvAlgorithm algorithm, const WindowSource& source, int64_t groups
 ConvRoute route_convolution(const WindowSource& source, int64_t images, int64_t groups, int64_t group_out_channels,
                             ConvAlgorithm algorithm, ConvPass pass) {
   ConvRoute route;
-  if (groups > 1 && source.channels == 1 && group_out_channels == 1) route.loops = ConvRoute::Loops::depthwise;
+  // Panels of one group's output channels fill vectors less than several groups side by side do.
+  if (groups_share_vectors(groups, source.channels, group_out_channels)) route.loops = ConvRoute::Loops::grouped;
+  route.depthwise = source.channels == 1 && group_out_channels == 1;
   if (algorithm == ConvAlgorithm::im2col) route.loops = ConvRoute::Loops::im2col;
   if (algorithm == ConvAlgorithm::direct || algorithm == ConvAlgorithm::im2col) return route;
   const bool forced = algorithm != ConvAlgorithm::automatic;

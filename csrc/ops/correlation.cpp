@@ -4,7 +4,7 @@
 
 #include "dispatch.h"
 #include "ops/activation.h"
-#include "ops/depthwise.h"
+#include "ops/grouped.h"
 #include "ops/winograd.h"
 #include "runtime/memory.h"
 #include "runtime/parallel.h"
@@ -153,11 +153,23 @@ void correlate(const Correlation& correlation, const float* x, const WeightView&
       return correlate_directly(c, Runs::rows, x, w, bias, y);
     case ConvRoute::Loops::im2col:
       return correlate_directly(c, Runs::windows, x, w, bias, y);
-    case ConvRoute::Loops::depthwise:
-      return correlate_depthwise(c, x, w, bias, y);
+    case ConvRoute::Loops::grouped:
+      return correlate_grouped({{c, w, y}}, x, bias);
     case ConvRoute::Loops::winograd:
       return correlate_winograd(c, route.kind, x, w, bias, y);
   }
+}
+
+void correlate_parts(const std::vector<CorrelationPart>& parts, const float* x, const float* bias) {
+  if (parts.empty() || parts.front().correlation.images == 0) return;
+  const Correlation& c = parts.front().correlation;
+  const ConvRoute route =
+      route_convolution(c.source, c.images, c.groups, c.out_channels, c.algorithm, ConvPass::correlation);
+  if (parts.size() > 1 && route.loops == ConvRoute::Loops::grouped) {
+    correlate_grouped(parts, x, bias);
+    return;
+  }
+  for (const CorrelationPart& part : parts) correlate(part.correlation, x, part.weights, bias, part.y);
 }
 
 }  // namespace cnnfast

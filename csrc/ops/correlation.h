@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <vector>
 
 #include "kernels/activation.h"
 #include "ops/conv_route.h"
@@ -27,6 +28,14 @@ struct Correlation {
 
 // `bias` (groups * out_channels values) may be null.
 void correlate(const Correlation& c, const float* x, const WeightView& w, const float* bias, float* y);
+
+// One of several correlations of the same x, with the same groups.
+struct CorrelationPart {
+  Correlation correlation;
+  WeightView weights;
+  float* y;
+};
+void correlate_parts(const std::vector<CorrelationPart>& parts, const float* x, const float* bias);
 
 // Whether the kernels apply an activation to their registers; the others run over what they have just written.
 bool fused_in_kernel(Activation kind);

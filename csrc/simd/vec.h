@@ -179,6 +179,24 @@ CNNFAST_INLINE void store_bytes(uint8_t* p, IntVec values, int count) {
   }
 }
 
+// v[places[i]] in lane i, for 0 <= places[i] < kLanes; any other place gives some lane.
+CNNFAST_INLINE Vec permute(Vec v, IntVec places) {
+#if defined(__AVX512F__)
+  return (Vec)_mm512_maskz_permutexvar_ps(0xffff, (__m512i)places, (__m512)v);
+#elif defined(__AVX2__)
+  return (Vec)_mm256_permutevar8x32_ps((__m256)v, (__m256i)places);
+#elif defined(__aarch64__)
+  const UintVec bytes = (UintVec)(places & (kLanes - 1)) * 0x04040404u + 0x03020100u;
+  return (Vec)vqtbl1q_u8((uint8x16_t)v, (uint8x16_t)bytes);
+#else
+  float lane[kLanes];
+  store(lane, v);
+  const IntVec inside = places & (kLanes - 1);
+  const Vec permuted = {lane[inside[0]], lane[inside[1]], lane[inside[2]], lane[inside[3]]};
+  return permuted;
+#endif
+}
+
 // Lanes added as a balanced tree, the same order on every call.
 CNNFAST_INLINE float sum(Vec v) {
   float lane[kLanes];

@@ -1,0 +1,221 @@
+// Convolutions of few channels a group: vectors run along the channels of several groups, of all where it is depthwise.
+#include "kernels/grouped.h"
+
+#include "kernels/bent.h"
+#include "simd/vec.h"
+
+namespace cnnfast::CNNFAST_ISA {
+namespace {
+
+template <bool kWhole>
+CNNFAST_INLINE Vec load_block(const float* p, int lanes) {
+  return kWhole ? load(p) : load_partial(p, lanes);
+}
+
+template <bool kWhole>
+CNNFAST_INLINE void store_block(float* p, Vec v, int lanes) {
+  if (kWhole) {
+    store(p, v);
+  } else {
+    store_partial(p, v, lanes);
+  }
+}
+
+template <bool kPermuted, bool kWhole>
+CNNFAST_INLINE Vec load_permuted(const float* p, int lanes, IntVec places) {
+  const Vec value = load_block<kWhole>(p, lanes);
+  return kPermuted ? permute(value, places) : value;
+}
+
+// The inner loops of a row. Neighbouring windows share inputs where they are `kStep` taps apart: then `kTaps` taps are
+// taken together, and each input is loaded and permuted once for all of them. Where kStep is 0 they share nothing.
+template <int kTaps, int kStep, bool kPermuted>
+struct RowLoops {
+  template <bool kWhole, int kPixels>
+  CNNFAST_INLINE void add_tap(const GroupedRow& t, const float* x, const float* w, int lanes, IntVec places,
+                              Vec (&acc)[kPixels]) {
+    const Vec weight = load(w);
+    CNNFAST_UNROLL for (int p = 0; p < kPixels; ++p) {
+      acc[p] = fma(load_permuted<kPermuted, kWhole>(x, lanes, places), weight, acc[p]);
+      x += t.x_pixel;
+    }
+  }
+
+  template <bool kWhole, int kPixels>
+  CNNFAST_INLINE void add_taps(const GroupedRow& t, const float* x, const float* w, int lanes, IntVec places,
+                               Vec (&acc)[kPixels]) {
+    Vec weight[kTaps];
+    CNNFAST_UNROLL for (int i = 0; i < kTaps; ++i) weight[i] = load(w + i * kLanes);
+    CNNFAST_UNROLL for (int column = 0; column < (kPixels - 1) * kStep + kTaps; ++column) {
+      const Vec value = load_permuted<kPermuted, kWhole>(x, lanes, places);
+      x += t.x_tap;
+      CNNFAST_UNROLL for (int i = 0; i < kTaps; ++i) {
+        const int place = column - i;
+        if (place >= 0 && place % kStep == 0 && place / kStep < kPixels) {
+          acc[place / kStep] = fma(value, weight[i], acc[place / kStep]);
+        }
+      }
+    }
+  }
+
+  template <bool kWhole, int kPixels>
+  CNNFAST_INLINE void add_row(const GroupedRow& t, const float* x, const float* w, int lanes, IntVec places,
+                              Vec (&acc)[kPixels]) {
+    int tap = 0;
+    if constexpr (kStep > 0) {
+      for (; tap + kTaps <= t.taps; tap += kTaps) {
+        add_taps<kWhole>(t, x + tap * t.x_tap, w + tap * kLanes, lanes, places, acc);
+      }
+    }
+    for (; tap < t.taps; ++tap) add_tap<kWhole>(t, x + tap * t.x_tap, w + tap * kLanes, lanes, places, acc);
+  }
+
+  template <int kPixels, bool kWhole>
+  CNNFAST_INLINE void block(const GroupedRow& t, int64_t p, int64_t b, int in, int out) {
+    Vec acc[kPixels];
+    const int64_t k = b * t.blocks.block_out;
+    const Vec first = t.bias == nullptr ? zero() : load_block<kWhole>(t.bias + k, out);
+    CNNFAST_UNROLL for (int i = 0; i < kPixels; ++i) acc[i] = first;
+    const float* corner = t.x + p * t.x_pixel + b * t.blocks.block_in;
+    for (int r = 0; r < t.row_count; ++r) {
+      const float* x = corner + t.rows[r].x;
+      const float* w = t.w + b * t.w_block + t.rows[r].w;
+      if constexpr (kPermuted) {
+        IntVec places = load_int(t.blocks.places);
+        for (int c = 0; c < t.group_channels; ++c) {
+          add_row<kWhole>(t, x, w, in, places, acc);
+          w += t.w_channel;
+          places += 1;
+        }
+      } else {
+        add_row<kWhole>(t, x, w, in, IntVec{}, acc);
+      }
+    }
+    float* y = t.y + p * t.y_pixel + k;
+    CNNFAST_UNROLL for (int i = 0; i < kPixels; ++i) {
+      store_block<kWhole>(y, bend(t.activation, t.alpha, acc[i]), out);
+      y += t.y_pixel;
+    }
+  }
+
+  // All channels of a few pixels before the next ones: what is read and written is nearly contiguous.
+  template <int kPixels>
+  static void pixels(const GroupedRow& row, int64_t p) {
+    const GroupedRow t = row;  // a local copy: stores to y cannot change it
+    int64_t b = 0;
+    for (; b < t.blocks.whole; ++b) block<kPixels, true>(t, p, b, kLanes, kLanes);
+    for (; b < t.blocks.count; ++b) {
+      const bool last = b == t.blocks.count - 1;
+      block<kPixels, false>(t, p, b, last ? t.blocks.last_in : t.blocks.block_in,
+                            last ? t.blocks.last_out : t.blocks.block_out);
+    }
+  }
+
+  static void run(const GroupedRow& t) {
+    int64_t p = 0;
+    for (; p + 8 <= t.pixels; p += 8) pixels<8>(t, p);
+    if (p + 4 <= t.pixels) {
+      pixels<4>(t, p);
+      p += 4;
+    }
+    for (; p < t.pixels; ++p) pixels<1>(t, p);
+  }
+};
+
+template <bool kPermuted>
+CNNFAST_INLINE void run_row(const GroupedRow& t) {
+  if (t.x_pixel == t.x_tap && t.taps >= 3) return RowLoops<3, 1, kPermuted>::run(t);
+  if (t.x_pixel == t.x_tap && t.taps == 2) return RowLoops<2, 1, kPermuted>::run(t);
+  if (t.x_pixel == 2 * t.x_tap && t.taps >= 3) return RowLoops<3, 2, kPermuted>::run(t);
+  RowLoops<1, 0, kPermuted>::run(t);
+}
+
+// ---- the gradient to the weights
+
+constexpr int kMostTaps = 9;
+// Channels of the output whose sums stay in registers side by side, sharing the loads of x.
+constexpr int kSideBySide = kAccumulators >= 2 * kMostTaps ? 2 : 1;
+
+// `kTaps` taps of `kChannels` channels of one block stay in registers over all pixels.
+template <int kTaps, int kChannels, bool kPermuted, bool kWhole>
+CNNFAST_INLINE void gradient_taps(const GroupedWeights& t, int64_t b, int k, int first, int in, int out) {
+  Vec acc[kChannels][kTaps];
+  const float* x[kTaps];
+  const TapPlace* taps = t.taps + first;
+  float* dw = t.dw + b * t.dw_block + k * t.dw_channel;
+  CNNFAST_UNROLL for (int i = 0; i < kTaps; ++i) {
+    CNNFAST_UNROLL for (int j = 0; j < kChannels; ++j) acc[j][i] = load(dw + j * t.dw_channel + taps[i].dw);
+    x[i] = t.x + b * t.blocks.block_in + taps[i].x;
+  }
+  const IntVec places = kPermuted ? load_int(t.blocks.places) + k : IntVec{};
+  for (int64_t r = 0; r < t.rows; ++r) {
+    const float* dy = t.dy + r * t.dy_row + b * t.blocks.block_out;
+    int64_t place = r * t.x_row;
+    for (int64_t c = 0; c < t.cols; ++c) {
+      Vec gradient[kChannels];
+      CNNFAST_UNROLL for (int j = 0; j < kChannels; ++j) {
+        gradient[j] = load_permuted<kPermuted, kWhole>(dy, out, places + j);
+      }
+      CNNFAST_UNROLL for (int i = 0; i < kTaps; ++i) {
+        const Vec value = load_block<kWhole>(x[i] + place, in);
+        CNNFAST_UNROLL for (int j = 0; j < kChannels; ++j) acc[j][i] = fma(value, gradient[j], acc[j][i]);
+      }
+      dy += t.dy_pixel;
+      place += t.x_pixel;
+    }
+  }
+  CNNFAST_UNROLL for (int i = 0; i < kTaps; ++i) {
+    CNNFAST_UNROLL for (int j = 0; j < kChannels; ++j) store(dw + j * t.dw_channel + taps[i].dw, acc[j][i]);
+  }
+}
+
+template <int kTaps, bool kPermuted, bool kWhole>
+CNNFAST_INLINE void gradient_block(const GroupedWeights& t, int64_t b, int first, int in, int out) {
+  int k = 0;
+  if constexpr (kPermuted && kSideBySide > 1) {
+    for (; k + kSideBySide <= t.group_channels; k += kSideBySide) {
+      gradient_taps<kTaps, kSideBySide, kPermuted, kWhole>(t, b, k, first, in, out);
+    }
+  }
+  for (; k < t.group_channels; ++k) gradient_taps<kTaps, 1, kPermuted, kWhole>(t, b, k, first, in, out);
+}
+
+template <int kTaps, bool kPermuted>
+void gradient_blocks(const GroupedWeights& weights, int first) {
+  const GroupedWeights t = weights;  // a local copy: stores to dw cannot change it
+  int64_t b = 0;
+  for (; b < t.blocks.whole; ++b) gradient_block<kTaps, kPermuted, true>(t, b, first, kLanes, kLanes);
+  for (; b < t.blocks.count; ++b) {
+    const bool last = b == t.blocks.count - 1;
+    gradient_block<kTaps, kPermuted, false>(t, b, first, last ? t.blocks.last_in : t.blocks.block_in,
+                                            last ? t.blocks.last_out : t.blocks.block_out);
+  }
+}
+
+using GradientFunction = void (*)(const GroupedWeights&, int);
+
+#define CNNFAST_GRADIENTS(P)                                               \
+  {&gradient_blocks<1, P>, &gradient_blocks<2, P>, &gradient_blocks<3, P>, \
+   &gradient_blocks<4, P>, &gradient_blocks<5, P>, &gradient_blocks<6, P>, \
+   &gradient_blocks<7, P>, &gradient_blocks<8, P>, &gradient_blocks<9, P>}
+constexpr GradientFunction kGradients[2][kMostTaps] = {CNNFAST_GRADIENTS(false), CNNFAST_GRADIENTS(true)};
+#undef CNNFAST_GRADIENTS
+
+}  // namespace
+
+void grouped_row(const GroupedRow& t) {
+  if (t.blocks.places != nullptr) {
+    run_row<true>(t);
+  } else {
+    run_row<false>(t);
+  }
+}
+
+void grouped_weights(const GroupedWeights& t) {
+  for (int first = 0; first < t.tap_count; first += kMostTaps) {
+    const int taps = t.tap_count - first < kMostTaps ? t.tap_count - first : kMostTaps;
+    kGradients[t.blocks.places != nullptr][taps - 1](t, first);
+  }
+}
+
+}  // namespace cnnfast::CNNFAST_ISA

@@ -1,0 +1,162 @@
+// The gradient to the weights of convolutions of few channels a group.
+#include <algorithm>
+#include <cstring>
+
+#include "dispatch.h"
+#include "ops/group_blocks.h"
+#include "ops/grouped.h"
+#include "runtime/memory.h"
+#include "runtime/parallel.h"
+
+namespace cnnfast {
+namespace {
+
+constexpr int64_t kMostTasks = 64;
+constexpr int64_t kRangeBlocks = 8;  // of one task: what it reads of a pixel is nearly contiguous
+// Pixels that are added up for every block in turn: their x and dy stay in the first-level cache.
+constexpr int64_t kTileRows = 4, kTileCols = 8;
+constexpr int64_t kPixelsPerTap = 32;  // at least, of a chunk: else adding chunks up costs more than they do
+
+class GroupedWeightsGradient {
+ public:
+  GroupedWeightsGradient(const ConvShape& shape, const float* x, const float* dy)
+      : shape_(shape),
+        x_(x),
+        dy_(dy),
+        groups_(shape.groups, shape.group_in_channels(), shape.group_out_channels(), BlockedGroups::Lanes::inputs),
+        lanes_(kernels().limits.lanes),
+        taps_(shape.taps()),
+        rows_(shape.images * shape.axis[0].out * shape.axis[1].out),
+        col_pieces_(axis_pieces(shape.axis[2], 0, shape.axis[2].out)) {
+    channel_floats_ = taps_ * lanes_;
+    block_floats_ = groups_.out * channel_floats_;
+    const int64_t pixels = rows_ * shape.axis[2].out;
+    ranges_ = (groups_.blocks.count + kRangeBlocks - 1) / kRangeBlocks;
+    chunks_ = std::clamp<int64_t>(pixels / (kPixelsPerTap * taps_), 1,
+                                  std::min(rows_, std::max<int64_t>(1, kMostTasks / ranges_)));
+  }
+
+  void run(float* dw) {
+    const int64_t chunk_floats = groups_.blocks.count * block_floats_;
+    const Scratch sums(static_cast<size_t>(chunks_ * chunk_floats));
+    const int64_t tasks = chunks_ * ranges_;
+    parallel_tasks(tasks, threads_for(tasks, shape_.flops()), [&](int64_t task, int) {
+      const int64_t chunk = task / ranges_, range = task % ranges_;
+      const int64_t first = groups_.blocks.count * range / ranges_, last = groups_.blocks.count * (range + 1) / ranges_;
+      GroupedWeights t = blocks_between(first, last);
+      t.dw = sums.data() + chunk * chunk_floats + first * block_floats_;
+      std::memset(t.dw, 0, sizeof(float) * static_cast<size_t>((last - first) * block_floats_));
+      sum_rows(rows_ * chunk / chunks_, rows_ * (chunk + 1) / chunks_, t);
+    });
+    const double work = static_cast<double>(chunks_ * chunk_floats);
+    parallel_tasks(groups_.blocks.count, threads_for(groups_.blocks.count, work),
+                   [&](int64_t block, int) { add_chunks(block, sums.data(), chunk_floats, dw); });
+  }
+
+ private:
+  // What the kernel needs to know of the blocks [first, last), x and dy beginning there.
+  GroupedWeights blocks_between(int64_t first, int64_t last) const {
+    const Axis &h = shape_.axis[1], &w = shape_.axis[2];
+    GroupedWeights t;
+    t.blocks = groups_.between(first, last);
+    t.x = x_ + first * t.blocks.block_in;
+    t.x_pixel = w.stride * shape_.in_channels;
+    t.x_row = h.stride * w.in * shape_.in_channels;
+    t.dy = dy_ + first * t.blocks.block_out;
+    t.dy_pixel = shape_.out_channels;
+    t.dy_row = w.out * t.dy_pixel;
+    t.dw_block = block_floats_;
+    t.dw_channel = channel_floats_;
+    t.group_channels = static_cast<int>(groups_.out);
+    return t;
+  }
+
+  // Adds rows [begin, end) of all images up, a few at a time that have the same taps inside the input.
+  void sum_rows(int64_t begin, int64_t end, const GroupedWeights& sums) const {
+    const Axis &d = shape_.axis[0], &h = shape_.axis[1];
+    std::vector<TapPlace> taps;
+    while (begin < end) {
+      const int64_t row = begin % h.out, plane = begin / h.out;
+      const int64_t last = std::min(h.out, row + end - begin);
+      const AxisPiece depth = axis_pieces(d, plane % d.out, plane % d.out + 1).front();
+      for (const AxisPiece& piece : axis_pieces(h, row, last)) {
+        for (AxisPiece rows = piece; rows.begin < piece.end; rows.begin = rows.end) {
+          rows.end = std::min(piece.end, rows.begin + kTileRows);
+          for (const AxisPiece& whole : col_pieces_) {
+            for (AxisPiece cols = whole; cols.begin < whole.end; cols.begin = cols.end) {
+              cols.end = std::min(whole.end, cols.begin + kTileCols);
+              add_piece(plane / d.out, depth, rows, cols, taps, sums);
+            }
+          }
+        }
+      }
+      begin += last - row;
+    }
+  }
+
+  void add_piece(int64_t image, const AxisPiece& depth, const AxisPiece& rows, const AxisPiece& cols,
+                 std::vector<TapPlace>& taps, const GroupedWeights& sums) const {
+    const Axis &d = shape_.axis[0], &h = shape_.axis[1], &w = shape_.axis[2];
+    const int64_t x_pixel = shape_.in_channels, x_row = w.in * x_pixel, x_plane = h.in * x_row;
+    taps.clear();
+    for (int64_t kd = 0; kd < depth.taps(); ++kd) {
+      for (int64_t kh = 0; kh < rows.taps(); ++kh) {
+        const int64_t tap_row = (depth.tap_begin + kd) * h.window + rows.tap_begin + kh;
+        for (int64_t kw = 0; kw < cols.taps(); ++kw) {
+          taps.push_back({kd * d.dilation * x_plane + kh * h.dilation * x_row + kw * w.dilation * x_pixel,
+                          (tap_row * w.window + cols.tap_begin + kw) * lanes_});
+        }
+      }
+    }
+    GroupedWeights t = sums;
+    t.x +=
+        (image * d.in + depth.first_input(d)) * x_plane + rows.first_input(h) * x_row + cols.first_input(w) * x_pixel;
+    t.dy += ((image * d.out + depth.begin) * h.out + rows.begin) * t.dy_row + cols.begin * t.dy_pixel;
+    t.rows = rows.end - rows.begin;
+    t.cols = cols.end - cols.begin;
+    t.taps = taps.data();
+    t.tap_count = static_cast<int>(taps.size());
+    kernels().grouped_weights(t);
+  }
+
+  // Adds a block's chunks up, always in the same order, and takes its groups apart: dw[tap, c, group, k].
+  void add_chunks(int64_t block, float* sums, int64_t chunk_floats, float* dw) const {
+    float* from = sums + block * block_floats_;
+    const bool depthwise = groups_.blocks.places == nullptr;
+    UnpackPanels unpack;
+    unpack.from = from;
+    unpack.part = chunk_floats;
+    unpack.parts = static_cast<int>(chunks_);
+    unpack.rows = groups_.out * taps_;
+    unpack.cols = static_cast<int>(groups_.groups_of(block) * groups_.in);
+    unpack.padded = static_cast<int>(lanes_);
+    unpack.to = depthwise ? dw + block * lanes_ : from;
+    unpack.row = depthwise ? shape_.out_channels : lanes_;
+    kernels().unpack_panels(unpack);
+    if (depthwise) return;
+    for (int64_t k = 0; k < groups_.out; ++k) {
+      for (int64_t tap = 0; tap < taps_; ++tap, from += lanes_) {
+        for (int64_t c = 0; c < groups_.in; ++c) {
+          float* to = dw + (tap * groups_.in + c) * shape_.out_channels + groups_.first_group(block) * groups_.out + k;
+          for (int64_t g = 0; g < groups_.groups_of(block); ++g) to[g * groups_.out] = from[g * groups_.in + c];
+        }
+      }
+    }
+  }
+
+  const ConvShape& shape_;
+  const float *x_, *dy_;
+  BlockedGroups groups_;
+  int64_t lanes_, taps_;
+  int64_t rows_;  // of all images
+  std::vector<AxisPiece> col_pieces_;
+  int64_t channel_floats_, block_floats_, ranges_, chunks_;
+};
+
+}  // namespace
+
+void grouped_backward_weights(const ConvShape& shape, const float* x, const float* dy, float* dw) {
+  GroupedWeightsGradient(shape, x, dy).run(dw);
+}
+
+}  // namespace cnnfast
