@@ -251,19 +251,70 @@ def test_transposed_output_padding():
         ops.conv2d_transpose(x, w, strides=2, output_padding=2)
 
 
-@pytest.mark.parametrize("rows", [0, 1, 2, 13, 130])
-@pytest.mark.parametrize("features", [1, 7, 33, 300])
-def test_dense(isa, threads, rng, rows, features):
+def check_dense(rng, rows, features, units):
     x = rng.standard_normal((rows, features)).astype(np.float32)
-    w = rng.standard_normal((features, 19)).astype(np.float32)
-    b = rng.standard_normal(19).astype(np.float32)
-    dy = rng.standard_normal((rows, 19)).astype(np.float32)
+    w = rng.standard_normal((features, units)).astype(np.float32)
+    b = rng.standard_normal(units).astype(np.float32)
+    dy = rng.standard_normal((rows, units)).astype(np.float32)
     y, (dx, dw, db) = gradients(ops.dense, [x, w, b], dy)
     x, w, dy = x.astype(np.float64), w.astype(np.float64), dy.astype(np.float64)
     assert_close(y, x @ w + b, features)
-    assert_close(dx, dy @ w.T, 19)
+    assert_close(dx, dy @ w.T, units)
     assert_close(dw, x.T @ dy, rows)
     assert_close(db, dy.sum(0), rows)
+
+
+@pytest.mark.parametrize("rows", [0, 1, 2, 13, 130])
+@pytest.mark.parametrize("features", [1, 7, 33, 300])
+def test_dense(isa, threads, rng, rows, features):
+    check_dense(rng, rows, features, 19)
+
+
+@pytest.mark.parametrize("rows", range(1, 10))
+@pytest.mark.parametrize("units", [1, 4, 31, 144, 335])
+def test_dense_of_few_rows(isa, rng, rows, units):
+    check_dense(rng, rows, int(rng.integers(1, 200)), units)
+
+
+def test_dense_of_few_rows_on_threads(threads, rng):
+    check_dense(rng, 3, 700, 500)
+
+
+@pytest.mark.parametrize("rows", [1, 7])
+def test_dense_of_few_rows_gives_the_same_bits(same_bits_for_all_threads, rng, rows):
+    x, w, b = (rng.standard_normal(s).astype(np.float32) for s in ((rows, 900), (900, 333), 333))
+    dy = rng.standard_normal((rows, 333)).astype(np.float32)
+    same_bits_for_all_threads(lambda: [ops.dense(x, w, b), *gradients(ops.dense, [x, w, b], dy)[1]])
+
+
+@pytest.mark.parametrize("activation", [None, "relu", "leaky_relu", "sigmoid", "tanh"])
+def test_dense_of_few_rows_as_transposed_convolution(isa, rng, activation):
+    x = rng.standard_normal((2, 1, 1, 21)).astype(np.float32)
+    w = rng.standard_normal((1, 1, 37, 21)).astype(np.float32)
+    b = rng.standard_normal(37).astype(np.float32)
+    y = ops.conv2d_transpose(x, w, b, activation=activation)
+    expected = ops.activation(x[:, 0, 0].astype(np.float64) @ w[0, 0].T + b, activation or "linear")
+    np.testing.assert_allclose(y[:, 0, 0], expected, rtol=2e-5, atol=2e-5)
+
+
+def test_infinity_in_one_of_few_rows_stays_there(isa):
+    x, w = np.ones((3, 20), np.float32), np.ones((20, 18), np.float32)
+    x[1, 4] = np.inf
+    y, (dx, dw, _) = gradients(ops.dense, [x, w, np.zeros(18)], np.ones((3, 18)))
+    assert np.isinf(y[1]).all()
+    assert np.isfinite(y[[0, 2]]).all()
+    assert np.isfinite(dx).all()
+    assert np.isinf(dw[4]).all()
+    assert np.isfinite(np.delete(dw, 4, axis=0)).all()
+
+
+def test_dense_says_what_does_not_fit():
+    with pytest.raises(ValueError, match=r"dense: bias expects shape \(4,\), got \(3,\)"):
+        ops.dense(np.ones((2, 3)), np.ones((3, 4)), np.ones(3))
+    with pytest.raises(ValueError, match=r"as many features as x has on its last axis, got x: \(2, 3\), kernel"):
+        ops.dense(np.ones((2, 3)), np.ones((4, 3)))
+    with pytest.raises(ValueError, match=r"dense: kernel must have no empty dimension, got shape \(0, 4\)"):
+        ops.dense(np.ones((2, 0)), np.ones((0, 4)))
 
 
 def test_dense_keeps_leading_axes(rng):

@@ -65,6 +65,13 @@ def grouped_convolution(rng):
         np.testing.assert_allclose(np.vdot(dw, w), np.vdot(dy, y), rtol=1e-4)
 
 
+def few_rows(rng):
+    x, w, dy = uniform(rng, 3, 21), uniform(rng, 21, 19), uniform(rng, 3, 19)
+    assert_close(_core.dense_forward(x, w), x.astype(np.float64) @ w, 21)
+    assert_close(_core.dense_backward_data(dy, w), dy.astype(np.float64) @ w.T, 19)
+    assert_close(_core.dense_backward_weights(x, dy), x.T.astype(np.float64) @ dy, 3)
+
+
 def add(rng):
     a, b = uniform(rng, 3, 35), uniform(rng, 3, 35)
     np.testing.assert_array_equal(_core.add(a, b), a + b)
@@ -237,6 +244,9 @@ def windows_as_columns(rng):
 CASES = {
     "conv_tile": convolution,
     "conv_weights_tile": convolution,
+    "few_rows_forward": few_rows,
+    "few_rows_backward_data": few_rows,
+    "few_rows_backward_weights": few_rows,
     "pack_panel": convolution,
     "unpack_panels": convolution,
     "add_runs": columns,

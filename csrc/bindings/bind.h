@@ -10,6 +10,7 @@ void bind_columns(pybind11::module_& module);
 void bind_norm(pybind11::module_& module);
 void bind_elementwise(pybind11::module_& module);
 void bind_conv(pybind11::module_& module);
+void bind_dense(pybind11::module_& module);
 void bind_softmax(pybind11::module_& module);
 void bind_pool(pybind11::module_& module);
 void bind_maxout(pybind11::module_& module);

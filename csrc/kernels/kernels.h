@@ -8,6 +8,7 @@
 
 #include "kernels/activation.h"
 #include "kernels/conv.h"
+#include "kernels/few_rows.h"
 #include "kernels/grouped.h"
 #include "kernels/pool.h"
 #include "kernels/reduce.h"

@@ -1,5 +1,6 @@
 // Copies matrices into the panels that the convolution kernels read.
 #include "kernels/conv.h"
+#include "simd/transpose.h"
 #include "simd/vec.h"
 
 namespace cnnfast::CNNFAST_ISA {
@@ -16,21 +17,21 @@ void copy_rows(const PackPanel& p) {
   }
 }
 
-// Sixteen rows at a time: the column-wise reads stay within a cache line of each column.
+// In squares as wide as a vector: columns are read along, turned, and written as rows.
 void copy_columns(const PackPanel& p) {
-  constexpr int64_t kRows = 16;
-  for (int64_t r0 = 0; r0 < p.rows; r0 += kRows) {
-    const int64_t rows = p.rows - r0 < kRows ? p.rows - r0 : kRows;
-    for (int j = 0; j < p.padded; ++j) {
-      float* to = p.to + r0 * p.padded + j;
-      if (j < p.cols) {
-        const float* from = p.from + r0 * p.row + j * p.col;
-        for (int64_t r = 0; r < rows; ++r) to[r * p.padded] = from[r * p.row];
-      } else {
-        for (int64_t r = 0; r < rows; ++r) to[r * p.padded] = 0;
+  for_each_vector(p.rows, [&](int64_t r0, int lanes) CNNFAST_INLINE_LAMBDA {
+    for (int j0 = 0; j0 < p.padded; j0 += kLanes) {
+      Vec square[kLanes];
+      CNNFAST_UNROLL for (int j = 0; j < kLanes; ++j) {
+        square[j] = j0 + j < p.cols ? load_lanes(p.from + r0 + (j0 + j) * p.col, lanes) : zero();
+      }
+      transpose(square);
+      float* to = p.to + r0 * p.padded + j0;
+      CNNFAST_UNROLL for (int r = 0; r < kLanes; ++r) {
+        if (r < lanes) store(to + r * p.padded, square[r]);
       }
     }
-  }
+  });
 }
 
 }  // namespace

@@ -11,6 +11,7 @@
 #include "ops/conv.h"
 #include "ops/conv_columns.h"
 #include "ops/correlation.h"
+#include "ops/few_rows.h"
 
 namespace cnnfast {
 namespace {
@@ -141,6 +142,10 @@ std::string backward_data_route(const ConvShape& shape) {
 
 void conv_transposed(const ConvShape& shape, const float* dy, const float* w, const float* bias, Activation activation,
                      float alpha, float* dx) {
+  if (has_few_rows(shape)) {
+    few_rows_backward_data(shape, dy, w, bias, activation, alpha, dx);
+    return;
+  }
   if (columns_pay(shape)) {
     conv_transposed_columns(shape, dy, w, bias, activation, alpha, dx);
     return;

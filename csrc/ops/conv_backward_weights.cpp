@@ -4,6 +4,7 @@
 
 #include "dispatch.h"
 #include "ops/conv.h"
+#include "ops/few_rows.h"
 #include "ops/grouped.h"
 #include "ops/panels.h"
 #include "ops/window.h"
@@ -205,6 +206,10 @@ ConvRoute backward_weights_route(const ConvShape& shape) {
 }
 
 void conv_backward_weights(const ConvShape& shape, const float* x, const float* dy, float* dw) {
+  if (has_few_rows(shape)) {
+    few_rows_backward_weights(shape, x, dy, dw);
+    return;
+  }
   if (shape.images == 0) {
     std::memset(dw, 0,
                 sizeof(float) * static_cast<size_t>(shape.taps() * shape.group_in_channels() * shape.out_channels));

@@ -3,6 +3,7 @@
 
 #include "ops/conv.h"
 #include "ops/correlation.h"
+#include "ops/few_rows.h"
 
 namespace cnnfast {
 
@@ -13,6 +14,10 @@ ConvRoute forward_route(const ConvShape& shape) {
 
 void conv_forward(const ConvShape& shape, const float* x, const float* w, const float* bias, Activation activation,
                   float alpha, float* y) {
+  if (has_few_rows(shape)) {
+    few_rows_forward(shape, x, w, bias, activation, alpha, y);
+    return;
+  }
   Correlation c;
   c.source = shape.window_source();
   c.images = shape.images;

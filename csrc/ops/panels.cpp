@@ -6,12 +6,29 @@
 #include "runtime/parallel.h"
 
 namespace cnnfast {
+namespace {
+
+// One panel without padding, its rows one after the other.
+bool lies_as_packed(const WeightView& view, int64_t groups, int64_t in_channels, const PanelGrid& panels) {
+  if (groups != 1 || panels.count() != 1 || panels.padded(0) != panels.channels(0)) return false;
+  if (view.out_stride != 1 || view.in_stride != panels.padded(0)) return false;
+  if (view.tap_stride != in_channels * view.in_stride) return false;
+  for (size_t i = 0; i < view.taps.size(); ++i) {
+    if (view.taps[i] != static_cast<int64_t>(i)) return false;
+  }
+  return true;
+}
+
+}  // namespace
 
 PackedWeights::PackedWeights(const WeightView& view, int64_t groups, int64_t in_channels, const PanelGrid& panels)
     : panels_(panels),
       rows_(static_cast<int64_t>(view.taps.size()) * in_channels),
       group_floats_(panels.floats(rows_)),
-      scratch_(static_cast<size_t>(groups * group_floats_)) {
+      in_place_(lies_as_packed(view, groups, in_channels, panels)),
+      scratch_(in_place_ ? 0 : static_cast<size_t>(groups * group_floats_)),
+      data_(in_place_ ? view.w : scratch_.data()) {
+  if (in_place_) return;
   const auto taps = static_cast<int64_t>(view.taps.size());
   const int64_t tasks = groups * panels_.count() * taps;
   const int threads = threads_for(tasks, static_cast<double>(groups * group_floats_));

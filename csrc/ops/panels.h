@@ -48,14 +48,16 @@ class PackedWeights {
  public:
   PackedWeights(const WeightView& view, int64_t groups, int64_t in_channels, const PanelGrid& panels);
   const float* panel(int64_t group, int64_t panel) const {
-    return scratch_.data() + group * group_floats_ + panels_.offset(panel, rows_);
+    return data_ + group * group_floats_ + panels_.offset(panel, rows_);
   }
   const PanelGrid& panels() const { return panels_; }
 
  private:
   PanelGrid panels_;
   int64_t rows_, group_floats_;
+  bool in_place_;  // the weights lie as the panels do
   Scratch scratch_;
+  const float* data_;
 };
 
 }  // namespace cnnfast

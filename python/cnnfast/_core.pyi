@@ -134,6 +134,15 @@ def conv_forward(
     activation: str = "linear",
     alpha: float = 0.0,
 ) -> _Floats: ...
+def dense_forward(
+    x: _Floats,
+    kernel: _Floats,
+    bias: _Floats | None = None,
+    activation: str = "linear",
+    alpha: float = 0.0,
+) -> _Floats: ...
+def dense_backward_data(dy: _Floats, kernel: _Floats) -> _Floats: ...
+def dense_backward_weights(x: _Floats, dy: _Floats) -> _Floats: ...
 def conv_backward_data(
     shape: ConvShape,
     dy: _Floats,

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
+import numpy as np  # noqa: F401 (for the examples)
 
 from cnnfast import _core
 from cnnfast.autograd import ArrayLike, FloatArray, record, to_float32
@@ -281,27 +281,18 @@ def dense(x: ArrayLike, kernel: ArrayLike, bias: ArrayLike | None = None, *, act
         array([[21.5]], dtype=float32)
     """
     x_array, w, b = to_float32(x, "dense", "x"), to_float32(kernel, "dense", "kernel"), optional_float32(bias, "dense")
-    if w.ndim != 2 or x_array.ndim < 1 or x_array.shape[-1] != w.shape[0]:
-        raise ValueError(
-            f"dense: kernel expects shape (features, units) with as many features as x has on its last axis, "
-            f"got x: {x_array.shape}, kernel: {w.shape}"
-        )
-    # A pointwise convolution over one position for each row.
-    rows = int(np.prod(x_array.shape[:-1], dtype=np.int64))
-    points, taps = x_array.reshape(rows, 1, w.shape[0]), w.reshape(1, *w.shape)
-    shape = _core.ConvShape("dense", 1, points.shape, taps.shape, 1, "valid", 1, 1, False)
     kind, alpha = fused_activation("dense", activation)
-    flat = _core.conv_forward(shape, points, taps, b, kind, alpha)
+    y = _core.dense_forward(x_array, w, b, kind, alpha)
 
     def vjp(dy: FloatArray, needs: Sequence[bool]) -> Sequence[FloatArray | None]:
-        dz, db = before_activation(kind, alpha, flat, to_float32(dy).reshape(flat.shape), needs[2])
+        dz, db = before_activation(kind, alpha, y, dy, needs[2])
         return (
-            _core.conv_backward_data(shape, dz, taps).reshape(x_array.shape) if needs[0] else None,
-            _core.conv_backward_weights(shape, points, dz).reshape(w.shape) if needs[1] else None,
+            _core.dense_backward_data(dz, w) if needs[0] else None,
+            _core.dense_backward_weights(x_array, dz) if needs[1] else None,
             db,
         )
 
-    return record("dense", flat.reshape(*x_array.shape[:-1], w.shape[1]), (x, kernel, bias), vjp)
+    return record("dense", y, (x, kernel, bias), vjp)
 
 
 def conv_output_shape(
