@@ -213,11 +213,11 @@ def batch_normalization(rng):
 
 
 def max_pool(rng):
-    for channels in (1, 64):  # a scatter for few channels, rows for many
-        x, dy = uniform(rng, 2, 6, 8, channels), uniform(rng, 2, 3, 4, channels)
-        y, dx = reference.max_pool(x, dy, (2, 2), (2, 2), [(0, 0)] * 2, (1, 1))
-        np.testing.assert_array_equal(ops.max_pool2d(x), y)
-        np.testing.assert_array_equal(gradient(ops.max_pool2d, x, dy), dx)
+    for stride in (1, 2):  # a scatter for windows that overlap, rows for others
+        x, dy = uniform(rng, 2, 5, 7, 19), uniform(rng, 2, 4 // stride, 6 // stride, 19)
+        y, dx = reference.max_pool(x, dy, (2, 2), (stride,) * 2, [(0, 0)] * 2, (1, 1))
+        np.testing.assert_array_equal(ops.max_pool2d(x, 2, stride), y)
+        assert_close(gradient(lambda v, s=stride: ops.max_pool2d(v, 2, s), x, dy), dx, 4)
 
 
 def average_pool(rng):

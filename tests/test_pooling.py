@@ -115,6 +115,39 @@ def test_large_windows(isa, rng, channels, window):
     assert_close(dx, expected_dx, dy.size)
 
 
+@pytest.mark.parametrize("channels", [1, 2, 3, 5, 6, 7, 11, 15, 17])
+@pytest.mark.parametrize(
+    ("window", "stride"), [((1, 2), (1, 2)), ((2, 1), (2, 1)), ((2, 2), (3, 5)), ((17, 16), (17, 16))]
+)
+def test_windows_that_keep_apart(isa, rng, channels, window, stride):
+    # Few channels go in vectors across pixels, with gaps between windows and clipped ones at the edges.
+    for padding in ([(0, 0), (0, 0)], [(0, window[0] // 2), (window[1] // 2, window[1] // 2)]):
+        x = rng.standard_normal((1, 35, 53, channels)).astype(np.float32)
+        arguments = {"pool_size": window, "strides": stride, "padding": padding}
+        dy = gradient(rng, ops.pool_output_shape(x.shape, **arguments))
+        y, _, dx = run(ops.max_pool2d, x, dy, **arguments)
+        expected_y, expected_dx = max_pool(x, dy, window, stride, padding, (1, 1))
+        np.testing.assert_array_equal(y, expected_y)
+        np.testing.assert_array_equal(dx, expected_dx)
+        dx = run(ops.avg_pool2d, x, dy, **arguments)[2]
+        assert_close(dx, average_pool(x, dy, False, window, stride, padding, (1, 1))[1])
+
+
+@pytest.mark.parametrize(("window", "stride"), [(2, 2), (3, 3), (2, 5)])
+def test_long_signals_whose_windows_keep_apart(isa, threads, rng, window, stride):
+    for channels in (1, 3, 7):
+        x = rng.standard_normal((1, 120_000 // channels, channels)).astype(np.float32)
+        windows = np.lib.stride_tricks.sliding_window_view(x[0], window, axis=0)[::stride]
+        dy = gradient(rng, (1, len(windows), channels))
+        starts = stride * np.arange(len(windows))[:, None]
+        won, shared = np.zeros(x.shape[1:], np.float32), np.zeros(x.shape[1:], np.float32)
+        won[starts + windows.argmax(-1), np.arange(channels)] = dy[0]
+        for tap in range(window):
+            shared[starts[:, 0] + tap] = dy[0] * np.float32(1 / window)
+        np.testing.assert_array_equal(run(ops.max_pool1d, x, dy, pool_size=window, strides=stride)[2][0], won)
+        np.testing.assert_array_equal(run(ops.avg_pool1d, x, dy, pool_size=window, strides=stride)[2][0], shared)
+
+
 def test_long_signals_are_cut_into_pieces_that_fit_together(isa, rng):
     for channels in (1, 3, 40):
         x = rng.standard_normal((1, 120_000 // channels, channels)).astype(np.float32)

@@ -1,15 +1,21 @@
-// Average pooling: rows are added up over depth and height first, then along the width.
+// Average pooling. Where windows share rows or are few channels wide, rows are added up over depth and height first.
 #include "kernels/windows.h"
 
 namespace cnnfast::CNNFAST_ISA {
 namespace {
 
-// The average over `taps` of a window's row; load(offset) gives the sums `offset` floats after the window's corner.
+// The average over a window; load(offset) gives the values `offset` floats after the corner in its first row and depth.
 template <int kTaps, typename Load>
 CNNFAST_INLINE Vec average(const PoolRow& r, const Span& taps, float scale, Load load) {
   const int64_t tap_step = r.width.dilation * r.channels;
   Vec total = zero();
-  for_each_tap<kTaps>(taps, [&](int64_t t) { total += load(t * tap_step); });
+  for (int64_t d = r.depth.begin; d < r.depth.end; ++d) {
+    const int64_t plane = (r.depth.start + d * r.depth.dilation) * r.plane;
+    for (int64_t h = r.height.begin; h < r.height.end; ++h) {
+      const int64_t line = plane + (r.height.start + h * r.height.dilation) * r.row;
+      for_each_tap<kTaps>(taps, [&](int64_t t) { total += load(line + t * tap_step); });
+    }
+  }
   return total * broadcast(scale);
 }
 
@@ -19,8 +25,8 @@ CNNFAST_INLINE float share_of_window(const AveragePoolRow& a, const Span& taps) 
 
 template <int kTaps>
 CNNFAST_INLINE void average_pixel(const PoolRow& r, const AveragePoolRow& a, int64_t o, const Span& taps,
-                                  const float* sums, float* y) {
-  const float* corner = sums + (o * r.width.stride - r.width.pad_before) * r.channels;
+                                  const float* x, float* y) {
+  const float* corner = x + (o * r.width.stride - r.width.pad_before) * r.channels;
   const float scale = share_of_window(a, taps);
   for_each_vector(r.channels, [&](int64_t c, int lanes) {
     const Vec v =
@@ -30,18 +36,18 @@ CNNFAST_INLINE void average_pixel(const PoolRow& r, const AveragePoolRow& a, int
 }
 
 template <int kTaps>
-CNNFAST_INLINE void average_row(const PoolRow& r, const AveragePoolRow& a, const float* sums, float* y) {
+CNNFAST_INLINE void average_row(const PoolRow& r, const AveragePoolRow& a, const float* x, float* y) {
   const Span whole = whole_windows(r.width, r.begin, r.end, 0, r.width.in);
   const auto clipped = [&](int64_t from, int64_t to) {
     for (int64_t o = from; o < to; ++o) {
       const int64_t start = o * r.width.stride - r.width.pad_before;
-      average_pixel<0>(r, a, o, taps_within(r.width, start, 0, r.width.in), sums, y);
+      average_pixel<0>(r, a, o, taps_within(r.width, start, 0, r.width.in), x, y);
     }
   };
   const Span taps{0, r.width.window};
   clipped(r.begin, whole.begin);
   if (r.offsets != nullptr) {
-    const float* corner = sums + (whole.begin * r.width.stride - r.width.pad_before) * r.channels;
+    const float* corner = x + (whole.begin * r.width.stride - r.width.pad_before) * r.channels;
     const float scale = share_of_window(a, taps);
     for_each_vector((whole.end - whole.begin) * r.channels, [&](int64_t i, int lanes) {
       const Vec v =
@@ -49,7 +55,7 @@ CNNFAST_INLINE void average_row(const PoolRow& r, const AveragePoolRow& a, const
       store_lanes(y + whole.begin * r.channels + i, v, lanes);
     });
   } else {
-    for (int64_t o = whole.begin; o < whole.end; ++o) average_pixel<kTaps>(r, a, o, taps, sums, y);
+    for (int64_t o = whole.begin; o < whole.end; ++o) average_pixel<kTaps>(r, a, o, taps, x, y);
   }
   clipped(whole.end, r.end);
 }
@@ -59,7 +65,7 @@ CNNFAST_INLINE void average_row(const PoolRow& r, const AveragePoolRow& a, const
 template <typename ShareOf>
 CNNFAST_INLINE void add_narrow(const PoolGradientRow& row, ShareOf share_of, const float* dy, float* dx) {
   const PoolGradientRow r = row;  // a local copy: stores to dx cannot change it
-  const Span reaching = windows_reaching(r.width, r.begin, r.end);
+  const Span reaching = r.reaching;
   for (int64_t o = reaching.begin; o < reaching.end; ++o) {
     const int64_t start = o * r.width.stride - r.width.pad_before;
     const Span taps = taps_within(r.width, start, r.begin, r.end);
@@ -87,14 +93,14 @@ void add_pool_rows(const PoolRow& r, const float* x, float* sums) {
   });
 }
 
-void average_pool_row(const PoolRow& r, const AveragePoolRow& a, const float* sums, float* y) {
+void average_pool_row(const PoolRow& r, const AveragePoolRow& a, const float* x, float* y) {
   switch (r.width.window) {
     case 2:
-      return average_row<2>(r, a, sums, y);
+      return average_row<2>(r, a, x, y);
     case 3:
-      return average_row<3>(r, a, sums, y);
+      return average_row<3>(r, a, x, y);
     default:
-      return average_row<0>(r, a, sums, y);
+      return average_row<0>(r, a, x, y);
   }
 }
 
@@ -105,7 +111,8 @@ void add_scaled(float scale, const float* x, bool accumulate, float* y, int64_t 
   });
 }
 
-void average_pool_gradient_row(const PoolGradientRow& r, const AveragePoolRow& a, const float* dy, float* dx) {
+void average_pool_gradient_row(const PoolGradientRow& r, PoolOutputRow out, const AveragePoolRow& a, const float* dy,
+                               float* dx) {
   const float share_of_whole = share_of_window(a, {0, r.width.window});
   // Not the taps in this piece of dx but those inside the array share the gradient.
   const auto share_of = [&](int64_t o, const Span& taps) {
@@ -113,10 +120,14 @@ void average_pool_gradient_row(const PoolGradientRow& r, const AveragePoolRow& a
     return share_of_window(a, taps_within(r.width, o * r.width.stride - r.width.pad_before, 0, r.width.in));
   };
   if (r.channels < kLanes && r.accumulate) return add_narrow(r, share_of, dy, dx);
-  spread_row_unrolled(r, dx, [&](int64_t o, int64_t c, int lanes, const Span& taps) {
+  const auto share_in_pixel = [&](int64_t o, int64_t c, int lanes, const Span& taps) {
     const Vec share = load_lanes(dy + o * r.channels + c, lanes) * broadcast(share_of(o, taps));
     return [share](int64_t) { return share; };
-  });
+  };
+  const auto across = [&](int64_t from, int64_t left, IntVec places, IntVec taps) {
+    return select(taps >= 0, pick_from(dy + from, left, places) * share_of_whole, zero());
+  };
+  spread_row_unrolled(r, out.left, dx, share_in_pixel, across);
 }
 
 }  // namespace cnnfast::CNNFAST_ISA

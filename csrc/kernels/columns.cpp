@@ -51,12 +51,12 @@ void im2col_row(const PoolRow& r, const float* x, float* columns) {
   }
 }
 
-void col2im_row(const PoolGradientRow& r, int64_t taps, const float* columns, float* x) {
-  const Span reaching = windows_reaching(r.width, r.begin, r.end);
+void col2im_row(const PoolGradientRow& r, int64_t first_tap, int64_t taps, const float* columns, float* x) {
+  const Span reaching = r.reaching;
   for (int64_t o = reaching.begin; o < reaching.end; ++o) {
     const int64_t start = o * r.width.stride - r.width.pad_before;
     const Span inside = taps_within(r.width, start, r.begin, r.end);
-    const float* from = columns + (o * taps + r.first_tap) * r.channels;
+    const float* from = columns + (o * taps + first_tap) * r.channels;
     // Without gaps a window's line is one contiguous run.
     const int64_t run = r.width.dilation == 1 ? inside.end - inside.begin : 1;
     for (int64_t t = inside.begin; t < inside.end; t += run) {

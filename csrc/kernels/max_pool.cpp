@@ -104,15 +104,30 @@ CNNFAST_INLINE void pool_row_of(const PoolRow& r, const float* x, float* y, Winn
   }
 }
 
+CNNFAST_INLINE IntVec pick_winners(const uint8_t* winners, int64_t left, IntVec places) {
+  const bool all = left >= 2 * kLanes;
+  const Vec first = (Vec)load_bytes(winners, all ? kLanes : lanes_left(left));
+  return (IntVec)pick(first, (Vec)load_bytes(winners + kLanes, all ? kLanes : lanes_left(left - kLanes)), places);
+}
+CNNFAST_INLINE IntVec pick_winners(const int32_t* winners, int64_t left, IntVec places) {
+  return (IntVec)pick_from(reinterpret_cast<const float*>(winners), left, places);
+}
+
 // Gives each input of a window its share: dy where it won, else nothing.
 template <typename Winner>
-CNNFAST_INLINE void gradient_row(const PoolGradientRow& r, const float* dy, const Winner* winners, float* dx) {
-  const IntVec first_tap = broadcast_int(static_cast<int32_t>(r.first_tap));
-  spread_row_unrolled(r, dx, [&](int64_t o, int64_t c, int lanes, const Span&) {
+CNNFAST_INLINE void gradient_row(const PoolGradientRow& r, PoolOutputRow out, const float* dy, const Winner* winners,
+                                 float* dx) {
+  const IntVec first_tap = broadcast_int(static_cast<int32_t>(out.first_tap));
+  const auto share_in_pixel = [&](int64_t o, int64_t c, int lanes, const Span&) {
     const Vec d = load_lanes(dy + o * r.channels + c, lanes);
     const IntVec winner = load_winners(winners, o * r.channels + c, lanes) - first_tap;
     return [d, winner](int64_t t) { return select(winner == broadcast_int(static_cast<int32_t>(t)), d, zero()); };
-  });
+  };
+  const auto across = [&](int64_t from, int64_t left, IntVec places, IntVec taps) {
+    const IntVec winner = pick_winners(winners + from, left, places);
+    return select(winner == taps + first_tap, pick_from(dy + from, left, places), zero());
+  };
+  spread_row_unrolled(r, out.left, dx, share_in_pixel, across);
 }
 
 template <typename Winner>
@@ -143,11 +158,12 @@ void max_pool_row(const PoolRow& r, const float* x, float* y, WinnerType type, v
   }
 }
 
-void max_pool_gradient_row(const PoolGradientRow& r, const float* dy, WinnerType type, const void* winners, float* dx) {
+void max_pool_gradient_row(const PoolGradientRow& r, PoolOutputRow out, const float* dy, WinnerType type,
+                           const void* winners, float* dx) {
   if (type == WinnerType::byte) {
-    gradient_row(r, dy, static_cast<const uint8_t*>(winners), dx);
+    gradient_row(r, out, dy, static_cast<const uint8_t*>(winners), dx);
   } else {
-    gradient_row(r, dy, static_cast<const int32_t*>(winners), dx);
+    gradient_row(r, out, dy, static_cast<const int32_t*>(winners), dx);
   }
 }
 

@@ -8,6 +8,11 @@
 
 namespace cnnfast {
 
+struct PoolSpan {
+  int64_t begin;
+  int64_t end;
+};
+
 // The taps begin <= t < end of a window that lie inside the array, at the inputs start + t * dilation.
 struct TapRange {
   int64_t start;
@@ -51,14 +56,34 @@ struct AveragePoolRow {
 
 enum class WinnerType : int32_t { none, byte, int32 };
 
-// The inputs [begin, end) of one row of dx, and one of the output rows whose windows reach it.
+// How outputs of few channels, whose windows keep apart, are spread over a row of dx in vectors that run across pixels:
+// for each of the `vectors` vectors of dx that as many outputs as a vector has lanes are spread over, where in dy its
+// values begin, which of the values from there each lane takes, and the tap that it stands for.
+struct PoolSpread {
+  int64_t vectors;
+  const int32_t* bases;
+  const int32_t* places;  // in two vectors side by side
+  const int32_t* taps;    // kBetweenWindows between windows
+};
+
+constexpr int32_t kBetweenWindows = -(1 << 30);
+
+// The inputs [begin, end) of one row of dx: the same for many rows, so that it stays where it is while they go by.
 struct PoolGradientRow {
   int64_t channels;
   PoolWidth width;
   int64_t begin;
   int64_t end;
-  int64_t first_tap;  // of the window's taps in this row
-  bool accumulate;    // add to dx; else windows must not overlap along the width, and every value of dx is written
+  PoolSpan reaching;         // the outputs whose windows reach into [begin, end)
+  PoolSpan whole;            // those whose windows lie in it
+  bool accumulate;           // add to dx; else windows must not overlap along the width, and all of dx is written
+  const PoolSpread* spread;  // null, or where vectors run across pixels; not with `accumulate`
+};
+
+// One of the output rows whose windows reach a row of dx.
+struct PoolOutputRow {
+  int64_t first_tap;  // of the window's taps in this row of dx
+  int64_t left;       // values of dy from the row's beginning to the array's end: vectors may read so far
 };
 
 // One output row's gradients, each carried straight to the input that won.

@@ -6,10 +6,7 @@
 
 namespace cnnfast::CNNFAST_ISA {
 
-struct Span {
-  int64_t begin;
-  int64_t end;
-};
+using Span = PoolSpan;
 
 CNNFAST_INLINE int64_t at_least(int64_t a, int64_t b) { return a > b ? a : b; }
 CNNFAST_INLINE int64_t at_most(int64_t a, int64_t b) { return a < b ? a : b; }
@@ -28,12 +25,6 @@ CNNFAST_INLINE Span whole_windows(const PoolWidth& w, int64_t begin, int64_t end
   const int64_t room = last - reach(w) + w.pad_before;
   const int64_t from = at_least(begin, at_most(end, quotient_up(first + w.pad_before, w.stride)));
   return {from, at_least(from, at_most(end, room < 0 ? 0 : room / w.stride + 1))};
-}
-
-// The outputs whose windows reach into the inputs [first, last).
-CNNFAST_INLINE Span windows_reaching(const PoolWidth& w, int64_t first, int64_t last) {
-  const int64_t from = quotient_up(first + w.pad_before - reach(w) + 1, w.stride);
-  return {from, at_least(from, at_most(w.out, (last - 1 + w.pad_before) / w.stride + 1))};
 }
 
 // A compile-time number of taps where there is one (0: the span's own), so that the loop over them unrolls.
@@ -61,10 +52,39 @@ CNNFAST_INLINE void spread_pixel(const PoolGradientRow& r, int64_t o, const Span
   });
 }
 
-template <int kTaps, bool kAccumulate, typename ShareOf>
-CNNFAST_INLINE void spread_row(const PoolGradientRow& r, float* dx, ShareOf share_of) {
-  const Span reaching = windows_reaching(r.width, r.begin, r.end);
-  const Span whole = whole_windows(r.width, reaching.begin, reaching.end, r.begin, r.end);
+CNNFAST_INLINE int lanes_left(int64_t left) { return static_cast<int>(at_least(0, at_most(left, kLanes))); }
+
+// The two vectors of dy from `p` on, of which `left` values are there, as `places` picks from them.
+CNNFAST_INLINE Vec pick_from(const float* p, int64_t left, IntVec places) {
+  if (left >= 2 * kLanes) return pick(load(p), load(p + kLanes), places);
+  return pick(load_partial(p, lanes_left(left)), load_partial(p + kLanes, lanes_left(left - kLanes)), places);
+}
+
+// Spreads the outputs of `whole` by the table: across(place in dy, values left from there, places, taps) gives a vector
+// of dx. Returns the first input behind what is written.
+template <typename Across>
+CNNFAST_INLINE int64_t spread_across(const PoolGradientRow& r, int64_t left, const Span& whole, float* dx,
+                                     Across across) {
+  const PoolSpread s = *r.spread;
+  const int64_t until = at_most(r.end, whole.end * r.width.stride - r.width.pad_before);
+  int64_t to = (whole.begin * r.width.stride - r.width.pad_before) * r.channels;
+  int64_t from = whole.begin * r.channels;
+  const int64_t end = until * r.channels, step = kLanes * r.channels;
+  for (; to < end; from += step) {
+    for (int64_t v = 0; v < s.vectors && to < end; ++v, to += kLanes) {
+      const int64_t base = s.bases[v];
+      const Vec value =
+          across(from + base, left - from - base, load_int(s.places + v * kLanes), load_int(s.taps + v * kLanes));
+      store_lanes(dx + to, value, lanes_left(end - to));
+    }
+  }
+  return until;
+}
+
+template <int kTaps, bool kAccumulate, typename ShareOf, typename Across>
+CNNFAST_INLINE void spread_row(const PoolGradientRow& row, int64_t left, float* dx, ShareOf share_of, Across across) {
+  const PoolGradientRow r = row;  // a local copy: stores to dx cannot change it
+  const Span reaching = r.reaching, whole = r.whole;
   int64_t written = r.begin;  // inputs before this one are done
   const auto clear_gap = [&](int64_t until) {
     if (kAccumulate || until <= written) return;
@@ -80,35 +100,43 @@ CNNFAST_INLINE void spread_row(const PoolGradientRow& r, float* dx, ShareOf shar
     }
   };
   clipped(reaching.begin, whole.begin);
-  for (int64_t o = whole.begin; o < whole.end; ++o) {
-    const int64_t start = o * r.width.stride - r.width.pad_before;
-    clear_gap(start);
-    spread_pixel<kTaps, kAccumulate>(r, o, {0, r.width.window}, dx, share_of);
-    written = start + r.width.window;
+  if (!kAccumulate && r.spread != nullptr) {
+    if (whole.begin < whole.end) {
+      clear_gap(whole.begin * r.width.stride - r.width.pad_before);
+      written = spread_across(r, left, whole, dx, across);
+    }
+  } else {
+    for (int64_t o = whole.begin; o < whole.end; ++o) {
+      const int64_t start = o * r.width.stride - r.width.pad_before;
+      clear_gap(start);
+      spread_pixel<kTaps, kAccumulate>(r, o, {0, r.width.window}, dx, share_of);
+      written = start + r.width.window;
+    }
   }
   clipped(whole.end, reaching.end);
   clear_gap(r.end);
 }
 
-template <int kTaps, typename ShareOf>
-CNNFAST_INLINE void spread_row(const PoolGradientRow& r, float* dx, ShareOf share_of) {
+template <int kTaps, typename ShareOf, typename Across>
+CNNFAST_INLINE void spread_row(const PoolGradientRow& r, int64_t left, float* dx, ShareOf share_of, Across across) {
   if (r.accumulate) {
-    spread_row<kTaps, true>(r, dx, share_of);
+    spread_row<kTaps, true>(r, left, dx, share_of, across);
   } else {
-    spread_row<kTaps, false>(r, dx, share_of);
+    spread_row<kTaps, false>(r, left, dx, share_of, across);
   }
 }
 
 // As above, with the usual window sizes unrolled.
-template <typename ShareOf>
-CNNFAST_INLINE void spread_row_unrolled(const PoolGradientRow& r, float* dx, ShareOf share_of) {
+template <typename ShareOf, typename Across>
+CNNFAST_INLINE void spread_row_unrolled(const PoolGradientRow& r, int64_t left, float* dx, ShareOf share_of,
+                                        Across across) {
   switch (r.width.window) {
     case 2:
-      return spread_row<2>(r, dx, share_of);
+      return spread_row<2>(r, left, dx, share_of, across);
     case 3:
-      return spread_row<3>(r, dx, share_of);
+      return spread_row<3>(r, left, dx, share_of, across);
     default:
-      return spread_row<0>(r, dx, share_of);
+      return spread_row<0>(r, left, dx, share_of, across);
   }
 }
 

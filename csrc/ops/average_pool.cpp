@@ -1,6 +1,7 @@
 #include "ops/average_pool.h"
 
 #include "ops/pool_rows.h"
+#include "ops/pool_spread.h"
 #include "runtime/memory.h"
 
 namespace cnnfast {
@@ -21,23 +22,23 @@ void average_pool_forward(const PoolShape& shape, bool count_include_pad, const 
   const std::vector<int32_t> offsets = offsets_across(shape);
   const RowPieces pieces(shape.width().out, shape.channels);
   const int64_t lines_per_image = shape.depth().out * shape.height().out;
-  // Rows are added up whole: where there is more than one to a window, an output row is one piece of work.
-  const bool one_line = shape.depth().window == 1 && shape.height().window == 1;
+  // Rows are added up whole first where windows overlap along them, and where few channels make a value of a window
+  // dear; then an output row is one piece of work.
+  const bool direct = (shape.depth().window == 1 && shape.height().window == 1) ||
+                      (offsets.empty() && shape.width().stride >= shape.width().window);
   const auto average = [&](int64_t line, int64_t begin, int64_t end, float* sums) {
-    const PoolRow row = pool_row(shape, line, begin, end, offsets);
+    PoolRow row = pool_row(shape, line, begin, end, offsets);
     const int64_t h = line % shape.height().out, d = line / shape.height().out % shape.depth().out;
     const float* image = x + line / lines_per_image * shape.image();
-    const float* lines = sums;
-    if (one_line) {
-      lines = image + (d * shape.depth().stride - shape.depth().pad_before) * shape.plane() +
-              (h * shape.height().stride - shape.height().pad_before) * shape.row();
-    } else if (begin == 0) {
-      kernels().add_pool_rows(row, image, sums);
+    if (!direct) {
+      if (begin == 0) kernels().add_pool_rows(row, image, sums);
+      row.depth = row.height = {0, 1, 0, 1};
     }
-    kernels().average_pool_row(row, divisor_of(shape, count_include_pad, d, h), lines, y + line * shape.out_row());
+    kernels().average_pool_row(row, divisor_of(shape, count_include_pad, d, h), direct ? image : sums,
+                               y + line * shape.out_row());
   };
   const int64_t lines = shape.images * lines_per_image;
-  if (one_line) {
+  if (direct) {
     pieces.run(lines, static_cast<double>(shape.channels * shape.taps()),
                [&](int64_t line, int64_t begin, int64_t end) { average(line, begin, end, nullptr); });
     return;
@@ -59,12 +60,15 @@ void average_pool_forward(const PoolShape& shape, bool count_include_pad, const 
 
 void average_pool_backward(const PoolShape& shape, bool count_include_pad, const float* dy, float* dx) {
   const Axis &depth = shape.depth(), &height = shape.height(), &width = shape.width();
-  // Narrow rows are cheaper to clear and add to than to write value by value.
-  const bool apart = windows_apart(shape) && shape.channels >= kernels().limits.lanes;
+  const SpreadTable table(shape);
+  // Where no table spreads narrow rows, they are cheaper to clear and add to than to write value by value.
+  const bool apart = windows_apart(shape) && (shape.channels >= kernels().limits.lanes || table.get() != nullptr);
   if (apart || (depth.window == 1 && height.window == 1)) {
-    backward_by_rows(shape, apart, dx, [&](const PoolGradientRow& r, int64_t d, int64_t h, int64_t from, float* row) {
-      kernels().average_pool_gradient_row(r, divisor_of(shape, count_include_pad, d, h), dy + from, row);
-    });
+    backward_by_rows(shape, apart, apart ? table.get() : nullptr, dx,
+                     [&](const PoolGradientRow& r, PoolOutputRow out, int64_t d, int64_t h, int64_t from, float* row) {
+                       kernels().average_pool_gradient_row(r, out, divisor_of(shape, count_include_pad, d, h),
+                                                           dy + from, row);
+                     });
     return;
   }
   // A row of dx takes the same from every output row above or below it: these are added up first, then spread once.
@@ -90,8 +94,8 @@ void average_pool_backward(const PoolShape& shape, bool count_include_pad, const
         });
       });
       if (!any) continue;
-      const PoolGradientRow r{shape.channels, shape.pool_width(), 0, width.in, 0, true};
-      kernels().average_pool_gradient_row(r, {1.0f, !count_include_pad}, sums, row);
+      const PoolGradientRow r = gradient_row(shape, 0, width.in, true, nullptr);
+      kernels().average_pool_gradient_row(r, {0, shape.out_row()}, {1.0f, !count_include_pad}, sums, row);
     }
   });
 }

@@ -15,9 +15,10 @@ void im2col(const PoolShape& shape, const float* x, float* columns) {
 }
 
 void col2im(const PoolShape& shape, const float* columns, float* x) {
-  backward_by_rows(shape, false, x, [&](const PoolGradientRow& r, int64_t, int64_t, int64_t from, float* row) {
-    kernels().col2im_row(r, shape.taps(), columns + from * shape.taps(), row);
-  });
+  backward_by_rows(shape, false, nullptr, x,
+                   [&](const PoolGradientRow& r, PoolOutputRow out, int64_t, int64_t, int64_t from, float* row) {
+                     kernels().col2im_row(r, out.first_tap, shape.taps(), columns + from * shape.taps(), row);
+                   });
 }
 
 }  // namespace cnnfast

@@ -3,6 +3,7 @@
 #include <cstring>
 
 #include "ops/pool_rows.h"
+#include "ops/pool_spread.h"
 
 namespace cnnfast {
 namespace {
@@ -82,8 +83,8 @@ void backward_by_scatter(const PoolShape& shape, const float* dy, const void* wi
 
 // By rows, every tap of every window is looked at, a vector of channels at a time; that is the quickest where each
 // value of dx is written just once, at the speed of memory. A scatter takes one value at a time and looks at no tap.
-bool rows_are_quicker(const PoolShape& shape) {
-  return windows_apart(shape) && shape.channels >= kernels().limits.lanes;
+bool rows_are_quicker(const PoolShape& shape, const SpreadTable& table) {
+  return windows_apart(shape) && (shape.channels >= kernels().limits.lanes || table.get() != nullptr);
 }
 
 }  // namespace
@@ -105,14 +106,16 @@ void max_pool_forward(const PoolShape& shape, const float* x, float* y, void* wi
 }
 
 void max_pool_backward(const PoolShape& shape, const float* dy, const void* winners, float* dx) {
-  if (!rows_are_quicker(shape)) {
+  const SpreadTable table(shape);
+  if (!rows_are_quicker(shape, table)) {
     backward_by_scatter(shape, dy, winners, dx);
     return;
   }
   const WinnerType type = winner_type(shape);
-  backward_by_rows(shape, true, dx, [&](const PoolGradientRow& r, int64_t, int64_t, int64_t from, float* row) {
-    kernels().max_pool_gradient_row(r, dy + from, type, advance(winners, type, from), row);
-  });
+  backward_by_rows(shape, true, table.get(), dx,
+                   [&](const PoolGradientRow& r, PoolOutputRow out, int64_t, int64_t, int64_t from, float* row) {
+                     kernels().max_pool_gradient_row(r, out, dy + from, type, advance(winners, type, from), row);
+                   });
 }
 
 }  // namespace cnnfast

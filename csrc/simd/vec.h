@@ -133,6 +133,23 @@ CNNFAST_INLINE IntVec lane_index() {
   return v;
 }
 
+// In lane i, lane places[i] of a and b side by side: 0 <= places[i] < 2 * kLanes.
+CNNFAST_INLINE Vec pick(Vec a, Vec b, IntVec places) {
+#if defined(__AVX512F__)
+  return (Vec)_mm512_permutex2var_ps((__m512)a, (__m512i)places, (__m512)b);
+#elif defined(__AVX2__)
+  const Vec from_a = (Vec)_mm256_permutevar8x32_ps((__m256)a, (__m256i)places);
+  const Vec from_b = (Vec)_mm256_permutevar8x32_ps((__m256)b, (__m256i)places);
+  return select(places < kLanes, from_a, from_b);
+#else
+  float both[2 * kLanes];
+  store(both, a);
+  store(both + kLanes, b);
+  const Vec v = {both[places[0]], both[places[1]], both[places[2]], both[places[3]]};
+  return v;
+#endif
+}
+
 // The first `count` lanes (0 <= count <= kLanes); memory past them is not touched, lanes past them are zero.
 CNNFAST_INLINE Vec load_partial(const float* p, int count) {
 #if defined(__AVX512F__)
@@ -161,6 +178,9 @@ CNNFAST_INLINE void store_partial(float* p, Vec v, int count) {
 
 // Bytes as integers and back, for values kept in a byte each.
 CNNFAST_INLINE IntVec load_bytes(const uint8_t* p, int count) {
+#if defined(__AVX512F__)
+  return (IntVec)_mm512_maskz_cvtepu8_epi32(0xffff, _mm_maskz_loadu_epi8(static_cast<__mmask16>((1u << count) - 1), p));
+#else
   ByteVec v{};
   if (count == kLanes) {
     v = *reinterpret_cast<const UnalignedByteVec*>(p);
@@ -168,15 +188,20 @@ CNNFAST_INLINE IntVec load_bytes(const uint8_t* p, int count) {
     for (int i = 0; i < count; ++i) v[i] = p[i];
   }
   return __builtin_convertvector(v, IntVec);
+#endif
 }
 
 CNNFAST_INLINE void store_bytes(uint8_t* p, IntVec values, int count) {
+#if defined(__AVX512F__)
+  _mm512_mask_cvtepi32_storeu_epi8(p, static_cast<__mmask16>((1u << count) - 1), (__m512i)values);
+#else
   const ByteVec v = __builtin_convertvector(values, ByteVec);
   if (count == kLanes) {
     *reinterpret_cast<UnalignedByteVec*>(p) = v;
   } else {
     for (int i = 0; i < count; ++i) p[i] = v[i];
   }
+#endif
 }
 
 // v[places[i]] in lane i, for 0 <= places[i] < kLanes; any other place gives some lane.
