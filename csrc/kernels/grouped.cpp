@@ -47,7 +47,7 @@ struct RowLoops {
     Vec weight[kTaps];
     CNNFAST_UNROLL for (int i = 0; i < kTaps; ++i) weight[i] = load(w + i * kLanes);
     CNNFAST_UNROLL for (int column = 0; column < (kPixels - 1) * kStep + kTaps; ++column) {
-      const Vec value = load_permuted<kPermuted, kWhole>(x, lanes, places);
+      const Vec value = in_register(load_permuted<kPermuted, kWhole>(x, lanes, places));
       x += t.x_tap;
       CNNFAST_UNROLL for (int i = 0; i < kTaps; ++i) {
         const int place = column - i;
@@ -68,6 +68,18 @@ struct RowLoops {
       }
     }
     for (; tap < t.taps; ++tap) add_tap<kWhole>(t, x + tap * t.x_tap, w + tap * kLanes, lanes, places, acc);
+  }
+
+  // The next pixels' last row of x, and where their results go: both are usually met for the first time.
+  template <int kPixels>
+  CNNFAST_INLINE void fetch_next(const GroupedRow& t, const float* corner, float* y) {
+    if (t.row_count == 0) return;
+    const float* x = corner + t.rows[t.row_count - 1].x + kPixels * t.x_pixel;
+    y += kPixels * t.y_pixel;
+    CNNFAST_UNROLL for (int i = 0; i < kPixels; ++i) {
+      __builtin_prefetch(y + i * t.y_pixel, 1);
+      __builtin_prefetch(x + i * t.x_pixel);
+    }
   }
 
   template <int kPixels, bool kWhole>
@@ -92,6 +104,7 @@ struct RowLoops {
       }
     }
     float* y = t.y + p * t.y_pixel + k;
+    fetch_next<kPixels>(t, corner, y);
     CNNFAST_UNROLL for (int i = 0; i < kPixels; ++i) {
       store_block<kWhole>(y, bend(t.activation, t.alpha, acc[i]), out);
       y += t.y_pixel;
@@ -114,10 +127,12 @@ struct RowLoops {
   static void run(const GroupedRow& t) {
     int64_t p = 0;
     for (; p + 8 <= t.pixels; p += 8) pixels<8>(t, p);
-    if (p + 4 <= t.pixels) {
-      pixels<4>(t, p);
-      p += 4;
-    }
+    const int64_t left = t.pixels - p;
+    if (left == 0) return;
+    // The last ones together with some that are done already, which come out the same.
+    if (left > 4 && t.pixels >= 8) return pixels<8>(t, t.pixels - 8);
+    if (left > 4) pixels<4>(t, p);
+    if (t.pixels >= 4) return pixels<4>(t, t.pixels - 4);
     for (; p < t.pixels; ++p) pixels<1>(t, p);
   }
 };

@@ -54,6 +54,18 @@ CNNFAST_INLINE void store(float* p, Vec v) { *reinterpret_cast<UnalignedVec*>(p)
 CNNFAST_INLINE IntVec load_int(const int32_t* p) { return *reinterpret_cast<const UnalignedIntVec*>(p); }
 CNNFAST_INLINE void store_int(int32_t* p, IntVec v) { *reinterpret_cast<UnalignedIntVec*>(p) = v; }
 
+// Keeps a loaded value in its register: the compiler would rather load it again for each of its uses.
+CNNFAST_INLINE Vec in_register(Vec v) {
+#if defined(__AVX512F__)
+  asm("" : "+v"(v));
+#elif defined(__SSE2__)
+  asm("" : "+x"(v));
+#elif defined(__aarch64__)
+  asm("" : "+w"(v));
+#endif
+  return v;
+}
+
 // a * b + c, fused into one rounding where the instruction set can.
 CNNFAST_INLINE Vec fma(Vec a, Vec b, Vec c) {
 #if defined(__AVX512F__)
