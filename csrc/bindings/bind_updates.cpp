@@ -1,5 +1,7 @@
 #include <pybind11/stl.h>
 
+#include <algorithm>
+
 #include "bindings/arrays.h"
 #include "bindings/bind.h"
 #include "ops/updates.h"
@@ -16,13 +18,19 @@ void require_count(const char* op, const char* name, size_t expected, size_t act
   }
 }
 
-const float* read(const char* op, const char* name, const Floats& array, const Floats& like) {
+// Asked for every array at every step, so without making lists of sizes unless they differ.
+void require_shape_of(const char* op, const char* name, const Floats& array, const Floats& like) {
+  if (array.ndim() == like.ndim() && std::equal(array.shape(), array.shape() + array.ndim(), like.shape())) return;
   require_same_shape(op, name, dims_of(array), "variable", dims_of(like));
+}
+
+const float* read(const char* op, const char* name, const Floats& array, const Floats& like) {
+  require_shape_of(op, name, array, like);
   return array.data();
 }
 
 float* write(const char* op, const char* name, Floats& array, const Floats& like) {
-  require_same_shape(op, name, dims_of(array), "variable", dims_of(like));
+  require_shape_of(op, name, array, like);
   if (!array.writeable()) {
     throw std::invalid_argument(std::string(op) + ": " + name +
                                 " expects an array that can be written to, got a "
@@ -32,12 +40,13 @@ float* write(const char* op, const char* name, Floats& array, const Floats& like
   return array.mutable_data();
 }
 
-void apply_sgd(Arrays variables, const Arrays& gradients, Arrays velocities, double learning_rate, double momentum,
+void apply_sgd(Arrays& variables, const Arrays& gradients, Arrays& velocities, double learning_rate, double momentum,
                bool nesterov) {
   const char* op = "sgd_update";
   require_count(op, "gradients", variables.size(), gradients.size());
   if (momentum != 0) require_count(op, "velocities", variables.size(), velocities.size());
   std::vector<SgdParameter> parameters;
+  parameters.reserve(variables.size());
   for (size_t i = 0; i < variables.size(); ++i) {
     Floats& variable = variables[i];
     parameters.push_back({write(op, "variable", variable, variable), read(op, "gradient", gradients[i], variable),
@@ -47,7 +56,7 @@ void apply_sgd(Arrays variables, const Arrays& gradients, Arrays velocities, dou
   sgd_update(parameters, learning_rate, momentum, nesterov);
 }
 
-void apply_adam(Arrays variables, const Arrays& gradients, Arrays means, Arrays squares, int64_t step,
+void apply_adam(Arrays& variables, const Arrays& gradients, Arrays& means, Arrays& squares, int64_t step,
                 double learning_rate, double beta_1, double beta_2, double epsilon) {
   const char* op = "adam_update";
   require_count(op, "gradients", variables.size(), gradients.size());
@@ -55,6 +64,7 @@ void apply_adam(Arrays variables, const Arrays& gradients, Arrays means, Arrays 
   require_count(op, "v", variables.size(), squares.size());
   if (step < 1) throw std::invalid_argument("adam_update: step counts from 1, got " + std::to_string(step));
   std::vector<AdamParameter> parameters;
+  parameters.reserve(variables.size());
   for (size_t i = 0; i < variables.size(); ++i) {
     Floats& variable = variables[i];
     parameters.push_back({write(op, "variable", variable, variable), read(op, "gradient", gradients[i], variable),

@@ -65,7 +65,7 @@ class WeightsGradient {
   void run(float* dw) {
     const Scratch sums(static_cast<size_t>(chunks_ * shape_.groups * group_floats_));
     const int64_t tasks = chunks_ * shape_.groups * panel_groups_;
-    const int threads = threads_for(tasks, shape_.flops());
+    const int threads = threads_for(tasks, shape_.flops() / kFlopsPerOperation);
     const int64_t panel_floats = grid_.largest_rows() * grid_.largest_cols() * panels_.width();
     const Scratch scratch(threads, static_cast<size_t>(layout_.scratch_floats() + panel_floats));
     elements_ = gathered_elements();

@@ -38,7 +38,7 @@ class ColumnGradient {
 
   void run() {
     int64_t rows = std::clamp<int64_t>(kBandFloats / row_floats_, std::min(h_.in, h_.reach()), h_.in);
-    const int threads = threads_for(INT32_MAX, shape_.flops());
+    const int threads = threads_for(INT32_MAX, shape_.flops() / kFlopsPerOperation);
     while (threads > 1 && planes_ * ((h_.in + rows - 1) / rows) < kTasksPerThread * threads && rows > 2 * h_.reach()) {
       rows = (rows + 1) / 2;
     }

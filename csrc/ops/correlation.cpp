@@ -55,7 +55,7 @@ class Loops {
     const int64_t panels = weights.panels().count();
     const int64_t panel_floats = c.source.window_floats() * weights.panels().width();
     panels_per_task_ = std::clamp<int64_t>(kWeightFloats / panel_floats, 1, panels);
-    const int threads = threads_for(INT32_MAX, c.flops());
+    const int threads = threads_for(INT32_MAX, c.flops() / kFlopsPerOperation);
     const int64_t enough = threads == 1 ? 1 : int64_t{kTasksPerThread} * threads;
     grid_.split(enough / (c.groups * panel_groups()));
     while (grid_.size() * c.groups * panel_groups() < enough && panels_per_task_ > 1) panels_per_task_ /= 2;
@@ -64,7 +64,7 @@ class Loops {
   void run() {
     const WindowLayout layout(c_.source, grid_, runs_);
     const int64_t tasks = panel_groups() * c_.groups * grid_.size();
-    const int threads = threads_for(tasks, c_.flops());
+    const int threads = threads_for(tasks, c_.flops() / kFlopsPerOperation);
     const Scratch scratch(threads, static_cast<size_t>(layout.scratch_floats()));
     parallel_tasks(tasks, threads, [&](int64_t task, int thread) {
       const int64_t block = task % grid_.size(), rest = task / grid_.size();

@@ -23,6 +23,9 @@ class FunctionRef<void(Args...)> {
   void (*call_)(const void*, Args...);
 };
 
+// Convolutions and matrix products do so many floating-point operations in the time of an elementary one elsewhere.
+constexpr double kFlopsPerOperation = 5;
+
 // How many threads a loop of `tasks` tasks and about `work` elementary operations in all will use: one where waking
 // the others costs more than they save. Scratch memory per thread is sized by it.
 int threads_for(int64_t tasks, double work);

@@ -190,6 +190,8 @@ class Layer(Configured):
         if not self._trainable:
             return []
         found = [v for v in self._own_trained if v.trainable]
+        if self._parts == ():
+            return found
         for layer in self.sublayers():
             found += layer.trainable_weights
         return list(dict.fromkeys(found))  # a part that is held twice counts once

@@ -5,7 +5,8 @@ The formulas are those of Keras 3, term by term, so that a training run can be c
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -19,46 +20,61 @@ __all__ = ["adam_update", "sgd_update"]
 Slot = Variable | FloatArray
 
 
-def _checked(
-    op: str, variables: Sequence[Variable], gradients: Sequence[ArrayLike], slots: dict[str, Sequence[Slot]]
-) -> list[FloatArray]:
-    """The gradients as arrays; everything is checked before the first variable counts as overwritten."""
-    for name, arrays in {"gradients": gradients, **slots}.items():
-        if len(arrays) != len(variables):
-            raise ValueError(
-                f"{op}: {name} expects one array for each of the {len(variables)} variables, got {len(arrays)}"
-            )
-    converted = []
+def _update(
+    op: str,
+    engine: Callable[..., None],
+    variables: Sequence[Variable],
+    gradients: Sequence[ArrayLike],
+    slots: dict[str, Sequence[Slot]],
+) -> None:
+    """Let the engine overwrite the variables and slots; tapes that captured a variable's value notice.
+
+    The engine checks every array before it writes to the first. Only where it refuses one is it asked here which: these
+    checks know the variables' names, but would take as long as the update of a small network.
+    """
     for i, variable in enumerate(variables):
         if not isinstance(variable, Variable):
             raise TypeError(f"{op}: variables expects Variables, got {type(variable).__name__} (number {i})")
-        given = gradients[i]
-        gradient = given if is_float32(given) else to_float32(given, op, f"the gradient of {variable.name}")
-        converted.append(gradient)
-        _require_shape(op, "gradients", gradient.shape, variable)
-        for name, arrays in slots.items():
-            slot = arrays[i]
-            _require_shape(op, name, slot.shape if isinstance(slot, np.ndarray) else np.shape(slot), variable)
-    return converted
-
-
-def _require_shape(op: str, name: str, shape: tuple[int, ...], variable: Variable) -> None:
-    if shape != variable._value.shape:
-        raise ValueError(f"{op}: {name} expects shape {variable.shape} for {variable.name}, got {shape}")
-
-
-def _writable(op: str, variables: Sequence[Slot]) -> list[FloatArray]:
-    return [
-        x if is_float32(x) else x.updated_in_place() if isinstance(x, Variable) else _writable_array(op, x)
-        for x in variables
+    _require_count(op, "gradients", gradients, variables)
+    arrays = [
+        g if is_float32(g) else to_float32(g, op, f"the gradient of {v.name}")
+        for g, v in zip(gradients, variables, strict=True)
     ]
+    overwritten = [variables, *slots.values()]
+    weights, *values = [[x._value if isinstance(x, Variable) else x for x in each] for each in overwritten]
+    try:
+        engine(weights, arrays, *values)
+    except (TypeError, ValueError):
+        _require_fit(op, variables, arrays, slots)
+        raise
+    for each in overwritten:
+        for x in each:
+            if isinstance(x, Variable):
+                x.updated_in_place()
 
 
-def _writable_array(op: str, x: FloatArray) -> FloatArray:
-    if not isinstance(x, np.ndarray) or x.dtype != np.float32 or not x.flags.c_contiguous or not x.flags.aligned:
-        kind = f"{x.dtype} array" if isinstance(x, np.ndarray) else type(x).__name__
-        raise TypeError(f"{op}: expected a Variable or a contiguous float32 array to update, got a {kind}")
-    return x
+def _require_count(op: str, name: str, arrays: Sequence[Any], variables: Sequence[Variable]) -> None:
+    if len(arrays) != len(variables):
+        raise ValueError(
+            f"{op}: {name} expects one array for each of the {len(variables)} variables, got {len(arrays)}"
+        )
+
+
+def _require_fit(
+    op: str, variables: Sequence[Variable], gradients: list[FloatArray], slots: dict[str, Sequence[Slot]]
+) -> None:
+    """Raise for the first array that the engine cannot update, or update with."""
+    for name, arrays in slots.items():
+        _require_count(op, name, arrays, variables)
+    for i, variable in enumerate(variables):
+        for name, shape in {"gradients": gradients[i].shape, **{n: np.shape(a[i]) for n, a in slots.items()}}.items():
+            if shape != variable.shape:
+                raise ValueError(f"{op}: {name} expects shape {variable.shape} for {variable.name}, got {shape}")
+    for arrays in slots.values():
+        for x in arrays:
+            if not isinstance(x, Variable) and not is_float32(x):
+                kind = f"{x.dtype} array" if isinstance(x, np.ndarray) else type(x).__name__
+                raise TypeError(f"{op}: expected a Variable or a contiguous float32 array to update, got a {kind}")
 
 
 def sgd_update(
@@ -93,10 +109,12 @@ def sgd_update(
         >>> w.numpy()
         array([0.5, 2.5], dtype=float32)
     """
-    slots = {"velocities": velocities} if momentum != 0 else {}
-    arrays = _checked("sgd_update", variables, gradients, slots)
-    velocity_arrays = _writable("sgd_update", velocities) if momentum != 0 else []
-    _core.sgd_update(_writable("sgd_update", variables), arrays, velocity_arrays, learning_rate, momentum, nesterov)
+
+    def engine(*arrays: Any) -> None:
+        weights, slopes, *rest = arrays
+        _core.sgd_update(weights, slopes, rest[0] if rest else [], learning_rate, momentum, nesterov)
+
+    _update("sgd_update", engine, variables, gradients, {"velocities": velocities} if momentum != 0 else {})
 
 
 def adam_update(
@@ -137,7 +155,9 @@ def adam_update(
         >>> w.numpy().round(4)
         array([0.5, 2.5], dtype=float32)
     """
-    arrays = _checked("adam_update", variables, gradients, {"m": m, "v": v})
-    means, squares = _writable("adam_update", m), _writable("adam_update", v)
-    weights = _writable("adam_update", variables)
-    _core.adam_update(weights, arrays, means, squares, step, learning_rate, beta_1, beta_2, epsilon)
+
+    def engine(*arrays: Any) -> None:
+        weights, slopes, means, squares = arrays
+        _core.adam_update(weights, slopes, means, squares, step, learning_rate, beta_1, beta_2, epsilon)
+
+    _update("adam_update", engine, variables, gradients, {"m": m, "v": v})
