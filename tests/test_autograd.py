@@ -391,6 +391,22 @@ def test_an_inner_gradient_that_the_target_does_not_use_does_no_harm():
     assert float(tape.gradient(z, x)) == 12
 
 
+def test_large_gradients_that_meet_add_up_and_overwrite_nothing(threads):
+    x = Tensor(np.linspace(-1, 1, 40_000))
+    kept = []
+
+    def keep(dy, needs):
+        kept.append(dy)
+        return (dy,)
+
+    with GradientTape() as tape:
+        tape.watch(x)
+        y = record("kept", x.numpy().copy(), (x,), keep)
+        z = x * 2.0 + y + x * x
+    np.testing.assert_allclose(tape.gradient(z, x), 3 + 2 * x.numpy(), rtol=1e-6)
+    np.testing.assert_array_equal(kept[0], np.ones(40_000))
+
+
 # Products that are wrong
 
 

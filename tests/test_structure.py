@@ -43,7 +43,7 @@ PYTHON_FLOORS = [
     {"cli"},
     {"__init__", "__main__"},
 ]
-CORE_USERS = {"ops", "config", "memory", "__init__"}
+CORE_USERS = {"ops", "autograd", "config", "memory", "__init__"}
 
 
 def cpp_files(folder=CSRC):

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from cnnfast import _core
 from cnnfast.tensor import ArrayLike, FloatArray, Tensor, Value, Variable, is_float32, to_float32, wrap
 
 __all__ = [
@@ -32,6 +33,9 @@ __all__ = [
     "stop_gradient",
     "to_float32",
 ]
+
+# Below this many elements NumPy's own loop is quicker than the engine's call.
+_ENGINE_SIZE = 8192
 
 # Called with dy and with one flag per input; returns one gradient per input, None where the flag is False.
 VectorJacobianProduct = Callable[[FloatArray, Sequence[bool]], Sequence["npt.NDArray[Any] | None"]]
@@ -276,7 +280,15 @@ class GradientTape:
                 continue
             dy = grads[node.output_key] if node.output_key in wanted else grads.pop(node.output_key)
             for key, gradient in node.gradients(dy, needed):
-                grads[key] = grads[key] + gradient if key in grads else gradient
+                grads[key] = _sum(grads[key], gradient) if key in grads else gradient
+
+
+def _sum(a: FloatArray, b: FloatArray) -> FloatArray:
+    """Two gradients that meet; neither is overwritten, for an operation may have handed on what it was given."""
+    # Large ones by the engine: on all threads, and into memory that was in use before.
+    if a.size >= _ENGINE_SIZE and is_float32(a) and is_float32(b):
+        return _core.add(a, b)
+    return a + b
 
 
 def _result(gradient: FloatArray | None, source: Value, dependencies: Sequence[Any], zero: bool) -> Any:
