@@ -8,6 +8,7 @@ namespace {
 
 // Weights are fetched this many floats before they are used.
 constexpr int kPrefetchFloats = 1024;
+constexpr int kLineFloats = 16;
 
 template <int Pixels, int Vectors>
 CNNFAST_INLINE void start(const ConvTile& t, const float* y, Vec (&acc)[Pixels][Vectors]) {
@@ -42,6 +43,12 @@ void tile(const ConvTile& t, const float* x, float* y) {
     const float* base[4];
     CNNFAST_UNROLL for (int q = 0; q < 4; ++q) base[q] = x + t.runs[r] + (4 * q < Pixels ? 4 * q * stride : 0);
     for (int e = 0; e < t.run_length; ++e) {
+      if (e % kLineFloats == 0) {
+        // Where pixels do not share windows the next tile's come from far.
+        CNNFAST_UNROLL for (int p = 0; p < Pixels; ++p) {
+          __builtin_prefetch(base[p / 4] + p % 4 * stride + Pixels * stride);
+        }
+      }
       Vec panel[Vectors];
       CNNFAST_UNROLL for (int v = 0; v < Vectors; ++v) {
         panel[v] = load(w + v * kLanes);

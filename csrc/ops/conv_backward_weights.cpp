@@ -16,10 +16,11 @@ namespace cnnfast {
 namespace {
 
 constexpr int64_t kBlockFloats = (128 << 10) / 4;
-constexpr int64_t kBlockPixels = 112;  // accumulators are loaded and stored once for so many pixels
-constexpr int64_t kUnits = 64;         // chunks times groups of panels: enough to share out among many threads
+constexpr int64_t kBlockPixels = 112;    // accumulators are loaded and stored once for so many pixels
+constexpr int64_t kBlockChannels = 256;  // so that as many pixels of them are a block
+constexpr int64_t kUnits = 32;           // tasks: enough to share out among many threads
 constexpr int64_t kMostChunks = 32;
-constexpr int64_t kMostPanels = 4;                // that one task sums up side by side,
+constexpr int64_t kMostPanels = 8;                // that one task sums up side by side,
 constexpr int64_t kTaskFloats = (512 << 10) / 4;  // as long as they stay in the second-level cache
 constexpr int64_t kChunkFloats = (16 << 20) / 4;  // of all chunks' private sums together
 
@@ -27,6 +28,13 @@ constexpr int64_t kChunkFloats = (16 << 20) / 4;  // of all chunks' private sums
 constexpr int64_t kShortRun = 12;
 // Neighbouring pixels at multiples of so many floats share few sets of the first-level cache.
 constexpr int64_t kAliasingFloats = 128;
+
+// Input channels that are worked on together: an even part of a group's.
+int64_t block_channels(int64_t channels) {
+  int64_t blocks = (channels + kBlockChannels - 1) / kBlockChannels;
+  while (channels % blocks != 0) ++blocks;
+  return channels / blocks >= kBlockChannels / 4 ? channels / blocks : channels;
+}
 
 // Pixels without rows (1x1 windows at stride 1, dense layers): one long row.
 WindowSource flattened(const ConvShape& shape, int64_t* images) {
@@ -47,6 +55,7 @@ class WeightsGradient {
       : shape_(shape),
         images_(shape.images),
         source_(flattened(shape, &images_)),
+        in_blocks_(split_channels(source_)),
         x_(x),
         dy_(dy),
         panels_(shape.group_out_channels(), kernels().limits.lanes,
@@ -54,26 +63,26 @@ class WeightsGradient {
         grid_(source_, images_, kBlockFloats, kBlockPixels),
         layout_(source_, grid_, copy_windows ? Runs::windows : runs_for(source_)),
         rows_(source_.window_floats()),
-        group_floats_(panels_.floats(rows_)) {
+        part_floats_(panels_.floats(rows_)) {
     panels_per_task_ = std::clamp<int64_t>(kTaskFloats / (rows_ * panels_.width()), 1, kMostPanels);
     panel_groups_ = (panels_.count() + panels_per_task_ - 1) / panels_per_task_;
-    const int64_t units = shape.groups * panel_groups_, floats = shape.groups * group_floats_;
+    const int64_t units = parts() * panel_groups_, floats = parts() * part_floats_;
     chunks_ = std::min(
         {grid_.size(), kMostChunks, std::max<int64_t>(1, kUnits / units), std::max<int64_t>(1, kChunkFloats / floats)});
   }
 
   void run(float* dw) {
-    const Scratch sums(static_cast<size_t>(chunks_ * shape_.groups * group_floats_));
-    const int64_t tasks = chunks_ * shape_.groups * panel_groups_;
+    const Scratch sums(static_cast<size_t>(chunks_ * parts() * part_floats_));
+    const int64_t tasks = chunks_ * parts() * panel_groups_;
     const int threads = threads_for(tasks, shape_.flops() / kFlopsPerOperation);
     const int64_t panel_floats = grid_.largest_rows() * grid_.largest_cols() * panels_.width();
     const Scratch scratch(threads, static_cast<size_t>(layout_.scratch_floats() + panel_floats));
     elements_ = gathered_elements();
     parallel_tasks(tasks, threads, [&](int64_t task, int thread) {
       const int64_t chunk = task % chunks_, panel_group = task / chunks_ % panel_groups_;
-      const int64_t group = task / chunks_ / panel_groups_;
-      float* to = sums.data() + (chunk * shape_.groups + group) * group_floats_;
-      sum_chunk(chunk, group, panel_group * panels_per_task_, to, scratch.part(thread));
+      const int64_t part = task / chunks_ / panel_groups_;
+      float* to = sums.data() + (chunk * parts() + part) * part_floats_;
+      sum_chunk(chunk, part, panel_group * panels_per_task_, to, scratch.part(thread));
     });
     add_chunks(sums.data(), dw);
   }
@@ -83,6 +92,16 @@ class WeightsGradient {
     const int64_t pixel = source.axis[2].stride * source.pixel_channels;
     return source.channels >= kAliasingFloats && pixel % kAliasingFloats == 0 ? Runs::spread : Runs::rows;
   }
+
+  // Cuts the windows to one block of channels; returns how many blocks there are.
+  static int64_t split_channels(WindowSource& source) {
+    const int64_t channels = source.channels;
+    source.channels = block_channels(channels);
+    return channels / source.channels;
+  }
+
+  // Every group's blocks of input channels have sums of their own.
+  int64_t parts() const { return shape_.groups * in_blocks_; }
 
   // Offsets of all of a window's elements where its runs are short, else nothing.
   std::vector<int64_t> gathered_elements() const {
@@ -95,7 +114,7 @@ class WeightsGradient {
   }
 
   // Adds the chunk's blocks up into the task's panels of `sums`: a block's windows serve all of them.
-  void sum_chunk(int64_t chunk, int64_t group, int64_t first_panel, float* sums, float* scratch) const {
+  void sum_chunk(int64_t chunk, int64_t part, int64_t first_panel, float* sums, float* scratch) const {
     const int64_t last_panel = std::min(first_panel + panels_per_task_, panels_.count());
     for (int64_t panel = first_panel; panel < last_panel; ++panel) {
       std::memset(sums + panels_.offset(panel, rows_), 0,
@@ -103,10 +122,10 @@ class WeightsGradient {
     }
     for (int64_t i = grid_.size() * chunk / chunks_; i < grid_.size() * (chunk + 1) / chunks_; ++i) {
       const OutputBlock block = grid_[i];
-      const WindowView view = layout_.view(block, x_, group * source_.channels, scratch);
+      const WindowView view = layout_.view(block, x_, part * source_.channels, scratch);
       for (int64_t panel = first_panel; panel < last_panel; ++panel) {
         float* dy_panel = scratch + layout_.scratch_floats();
-        pack_dy(block, group, panel, dy_panel);
+        pack_dy(block, part / in_blocks_, panel, dy_panel);
         add_block(block, view, panel, dy_panel, sums + panels_.offset(panel, rows_));
       }
     }
@@ -159,33 +178,38 @@ class WeightsGradient {
   // Adds the chunks up, always in the same order, into dw[tap, c, group, k].
   void add_chunks(const float* sums, float* dw) const {
     constexpr int64_t kRows = 64;
-    const int64_t row_blocks = (rows_ + kRows - 1) / kRows;
-    const int64_t tasks = row_blocks * shape_.groups * panels_.count();
-    const double work = static_cast<double>(chunks_ * shape_.groups * group_floats_);
+    const int64_t channels = source_.channels, row_blocks = (channels + kRows - 1) / kRows, taps = source_.taps();
+    const int64_t tasks = row_blocks * taps * panels_.count() * parts();
+    const double work = static_cast<double>(chunks_ * parts() * part_floats_);
     parallel_tasks(tasks, threads_for(tasks, work), [&](int64_t task, int) {
-      const int64_t begin = task % row_blocks * kRows, panel = task / row_blocks % panels_.count();
-      const int64_t group = task / row_blocks / panels_.count();
+      const int64_t begin = task % row_blocks * kRows, tap = task / row_blocks % taps;
+      const int64_t panel = task / row_blocks / taps % panels_.count(),
+                    part = task / row_blocks / taps / panels_.count();
+      const int64_t group = part / in_blocks_, channel = part % in_blocks_ * channels + begin;
       UnpackPanels unpack;
       unpack.padded = panels_.padded(panel);
-      unpack.from = sums + group * group_floats_ + panels_.offset(panel, rows_) + begin * unpack.padded;
-      unpack.part = shape_.groups * group_floats_;
+      unpack.from =
+          sums + part * part_floats_ + panels_.offset(panel, rows_) + (tap * channels + begin) * unpack.padded;
+      unpack.part = parts() * part_floats_;
       unpack.parts = static_cast<int>(chunks_);
-      unpack.rows = std::min(kRows, rows_ - begin);
+      unpack.rows = std::min(kRows, channels - begin);
       unpack.cols = panels_.channels(panel);
       unpack.row = shape_.out_channels;
-      unpack.to = dw + begin * shape_.out_channels + group * shape_.group_out_channels() + panels_.begin(panel);
+      unpack.to = dw + (tap * shape_.group_in_channels() + channel) * shape_.out_channels +
+                  group * shape_.group_out_channels() + panels_.begin(panel);
       kernels().unpack_panels(unpack);
     });
   }
 
   const ConvShape& shape_;
   int64_t images_;
-  WindowSource source_;
+  WindowSource source_;  // of one block of channels
+  int64_t in_blocks_;
   const float *x_, *dy_;
   PanelGrid panels_;
   BlockGrid grid_;
   WindowLayout layout_;
-  int64_t rows_, group_floats_;
+  int64_t rows_, part_floats_;
   int64_t panels_per_task_, panel_groups_, chunks_;
   std::vector<int64_t> elements_;
 };
