@@ -15,142 +15,161 @@ constexpr int64_t kMostChannels = 8;
 constexpr int64_t kBandFloats = (128 << 10) / 4;
 constexpr int kTasksPerThread = 4;
 
-bool plain(const Axis& a) { return a.window == 1 && a.stride == 1 && a.pad_before == 0 && a.in == a.out; }
-
+// For every row of outputs a matrix product gives what each tap and channel of the window receives, as rows over the
+// outputs ("columns"): the weights' rows times a transposed row of dy, so that vectors run along the image and are full
+// however few the channels are. The rows are then added up, shifted by their taps, into a band of dx that is kept
+// channel by channel, and for a stride phase by phase: at every stride the shifted rows are contiguous.
 class ColumnGradient {
  public:
   ColumnGradient(const ConvShape& shape, const float* dy, const float* w, const float* bias, Activation activation,
                  float alpha, float* dx)
       : shape_(shape),
+        d_(shape.axis[0]),
         h_(shape.axis[1]),
         w_(shape.axis[2]),
         dy_(dy),
+        weights_(w),
         bias_(bias),
         activation_(activation),
         alpha_(alpha),
         dx_(dx),
-        planes_(shape.images * shape.axis[0].out),
-        columns_(shape.taps() * shape.in_channels),
-        weights_(weight_view(shape, w), 1, shape.out_channels, PanelGrid(columns_, kernels().limits.lanes, 2)),
-        row_floats_(((w_.out - 1) * w_.stride + w_.reach()) * shape.in_channels) {
-    column_row_ = weights_.panels().width() * weights_.panels().count();
-  }
+        panels_(w_.out, kernels().limits.lanes, 2),
+        column_row_(panels_.count() * panels_.width()),
+        phase_floats_(1 + std::max(w_.out - 1 + (w_.reach() - 1) / w_.stride, (w_.pad_before + w_.in - 1) / w_.stride)),
+        channel_floats_(w_.stride * phase_floats_),
+        row_floats_(shape.in_channels * channel_floats_) {}
 
   void run() {
+    const int64_t planes = shape_.images * d_.in;
     int64_t rows = std::clamp<int64_t>(kBandFloats / row_floats_, std::min(h_.in, h_.reach()), h_.in);
     const int threads = threads_for(INT32_MAX, shape_.flops() / kFlopsPerOperation);
-    while (threads > 1 && planes_ * ((h_.in + rows - 1) / rows) < kTasksPerThread * threads && rows > 2 * h_.reach()) {
+    while (threads > 1 && planes * ((h_.in + rows - 1) / rows) < kTasksPerThread * threads && rows > 2 * h_.reach()) {
       rows = (rows + 1) / 2;
     }
-    const int64_t bands = (h_.in + rows - 1) / rows;
-    // A band holds the rows' full span: windows reach into the padding on both sides.
-    const int64_t band_row = std::max(row_floats_, (w_.pad_before + w_.in) * shape_.in_channels);
-    const Scratch scratch(threads, static_cast<size_t>(rows * band_row + w_.out * column_row_));
-    parallel_tasks(planes_ * bands,
-                   std::min<int>(threads, static_cast<int>(std::min<int64_t>(planes_ * bands, 1 << 20))),
-                   [&](int64_t task, int thread) {
-                     float* band = scratch.part(thread);
-                     const int64_t begin = task % bands * rows, end = std::min(h_.in, begin + rows);
-                     run_band(task / bands, begin, end, band_row, band, band + rows * band_row);
-                   });
+    const int64_t bands = (h_.in + rows - 1) / rows, tasks = planes * bands;
+    const int64_t columns = h_.window * w_.window * shape_.in_channels * column_row_;
+    const int64_t dy_panel = shape_.out_channels * panels_.width();
+    const int used = threads_for(tasks, shape_.flops() / kFlopsPerOperation);
+    const Scratch scratch(used, static_cast<size_t>(rows * row_floats_ + columns + dy_panel));
+    parallel_tasks(tasks, used, [&](int64_t task, int thread) {
+      float* band = scratch.part(thread);
+      const int64_t begin = task % bands * rows;
+      run_band(task / bands, begin, std::min(h_.in, begin + rows), band, band + rows * row_floats_);
+    });
   }
 
  private:
-  // The weights as a matrix from output channels to (tap, input channel) columns.
-  static WeightView weight_view(const ConvShape& shape, const float* w) {
-    WeightView view;
-    view.w = w;
-    view.group_stride = 0;
-    view.tap_stride = 0;
-    view.in_stride = 1;
-    view.out_stride = shape.out_channels;
-    view.taps = {0};
-    return view;
+  void run_band(int64_t plane, int64_t begin, int64_t end, float* band, float* columns) const {
+    std::memset(band, 0, sizeof(float) * static_cast<size_t>((end - begin) * row_floats_));
+    const int64_t image = plane / d_.in, depth = plane % d_.in;
+    for (int64_t kd = 0; kd < d_.window; ++kd) {
+      const int64_t from = depth + d_.pad_before - kd * d_.dilation;
+      if (from < 0 || from % d_.stride != 0 || from / d_.stride >= d_.out) continue;
+      add_plane(image * d_.out + from / d_.stride, kd, begin, end, band, columns);
+    }
+    for (int64_t row = begin; row < end; ++row) {
+      write_row(band + (row - begin) * row_floats_, dx_ + (plane * h_.in + row) * w_.in * shape_.in_channels);
+    }
   }
 
-  void run_band(int64_t plane, int64_t begin, int64_t end, int64_t band_row, float* band, float* columns) const {
-    fill_bias(band, (end - begin) * band_row);
-    // Output rows whose windows touch rows [begin, end) of the input.
+  // Adds what the outputs of one plane give to rows [begin, end) through the taps of depth `kd`.
+  void add_plane(int64_t plane, int64_t kd, int64_t begin, int64_t end, float* band, float* columns) const {
     const int64_t first = std::max<int64_t>(0, (begin + h_.pad_before - h_.reach() + h_.stride) / h_.stride);
     const int64_t last = std::min(h_.out - 1, (end - 1 + h_.pad_before) / h_.stride);
     for (int64_t o = first; o <= last; ++o) {
-      bool computed = false;
-      for (int64_t kh = 0; kh < h_.window; ++kh) {
-        const int64_t row = o * h_.stride - h_.pad_before + kh * h_.dilation;
-        if (row < begin || row >= end) continue;
-        if (!computed) compute_columns(plane, o, columns);
-        computed = true;
-        add_row(columns + kh * w_.window * shape_.in_channels, band + (row - begin) * band_row);
+      const int64_t top = o * h_.stride - h_.pad_before;
+      int64_t kh = 0, kh_end = h_.window;
+      while (kh < kh_end && top + kh * h_.dilation < begin) ++kh;
+      while (kh_end > kh && top + (kh_end - 1) * h_.dilation >= end) --kh_end;
+      if (kh == kh_end) continue;
+      const int64_t taps_row = w_.window * shape_.in_channels;
+      compute_columns(dy_ + (plane * h_.out + o) * w_.out * shape_.out_channels,
+                      weights_ + (kd * h_.window + kh) * taps_row * shape_.out_channels, (kh_end - kh) * taps_row,
+                      columns);
+      for (const float* from = columns; kh < kh_end; ++kh, from += taps_row * column_row_) {
+        add_row(from, band + (top + kh * h_.dilation - begin) * row_floats_);
       }
     }
-    for (int64_t row = begin; row < end; ++row) {
-      const float* from = band + (row - begin) * band_row + w_.pad_before * shape_.in_channels;
-      float* to = dx_ + ((plane * h_.in + row) * w_.in) * shape_.in_channels;
-      kernels().activation_forward(activation_, alpha_, from, to, w_.in * shape_.in_channels);
-    }
   }
 
-  void fill_bias(float* band, int64_t floats) const {
-    if (bias_ == nullptr) {
-      std::memset(band, 0, sizeof(float) * static_cast<size_t>(floats));
-      return;
-    }
-    for (int64_t i = 0; i < floats; i += shape_.in_channels) {
-      for (int64_t c = 0; c < shape_.in_channels; ++c) band[i + c] = bias_[c];
-    }
-  }
-
-  void compute_columns(int64_t plane, int64_t o, float* columns) const {
+  // columns[tap and channel][output] for one row of outputs.
+  void compute_columns(const float* dy, const float* w, int64_t rows, float* columns) const {
     static constexpr int64_t kOneRun[1] = {0};
-    ConvTile t{};
-    t.x = dy_ + (plane * h_.out + o) * w_.out * shape_.out_channels;
-    t.x_pixel = shape_.out_channels;
-    t.runs = kOneRun;
-    t.run_count = 1;
-    t.run_length = static_cast<int>(shape_.out_channels);
-    t.y_pixel = column_row_;
-    t.pixels = w_.out;
-    t.activation = Activation::linear;
-    for (int64_t panel = 0; panel < weights_.panels().count(); ++panel) {
-      t.w = weights_.panel(0, panel);
-      t.y = columns + weights_.panels().begin(panel);
-      t.channels = weights_.panels().padded(panel);
-      t.vectors = weights_.panels().vectors(panel);
+    float* dy_panel = columns + h_.window * w_.window * shape_.in_channels * column_row_;
+    for (int64_t panel = 0; panel < panels_.count(); ++panel) {
+      PackPanel pack;
+      pack.from = dy + panels_.begin(panel) * shape_.out_channels;
+      pack.row = 1;
+      pack.col = shape_.out_channels;
+      pack.rows = shape_.out_channels;
+      pack.cols = panels_.channels(panel);
+      pack.padded = panels_.padded(panel);
+      pack.to = dy_panel;
+      kernels().pack_panel(pack);
+      ConvTile t{};
+      t.x = w;
+      t.x_pixel = shape_.out_channels;
+      t.runs = kOneRun;
+      t.run_count = 1;
+      t.run_length = static_cast<int>(shape_.out_channels);
+      t.w = dy_panel;
+      t.y = columns + panels_.begin(panel);
+      t.y_pixel = column_row_;
+      t.pixels = rows;
+      t.channels = panels_.padded(panel);
+      t.vectors = panels_.vectors(panel);
+      t.activation = Activation::linear;
       kernels().conv_tile(t);
     }
   }
 
-  // One tap row of all the windows in an output row.
+  // One row of taps to one row of the band.
   void add_row(const float* columns, float* row) const {
     AddRuns add;
     add.from_pixel = column_row_;
-    add.to_pixel = w_.stride * shape_.in_channels;
-    add.pixels = w_.out;
-    const bool whole = w_.dilation == 1;
-    add.length = static_cast<int>(whole ? w_.window * shape_.in_channels : shape_.in_channels);
-    for (int64_t kw = 0; kw < (whole ? 1 : w_.window); ++kw) {
-      add.from = columns + kw * shape_.in_channels;
-      add.to = row + kw * w_.dilation * shape_.in_channels;
+    add.to_pixel = channel_floats_;
+    add.pixels = shape_.in_channels;
+    add.length = static_cast<int>(w_.out);
+    for (int64_t kw = 0; kw < w_.window; ++kw) {
+      const int64_t shift = kw * w_.dilation;
+      add.from = columns + kw * shape_.in_channels * column_row_;
+      add.to = row + shift % w_.stride * phase_floats_ + shift / w_.stride;
       kernels().add_runs(add);
     }
   }
 
+  void write_row(const float* band, float* dx) const {
+    for (int64_t c = 0; c < shape_.in_channels; ++c) {
+      const float start = bias_ == nullptr ? 0.0f : bias_[c];
+      for (int64_t phase = 0; phase < w_.stride; ++phase) {
+        // Positions count from the padding's first.
+        const float* from = band + c * channel_floats_ + phase * phase_floats_;
+        int64_t i = w_.pad_before <= phase ? 0 : (w_.pad_before - phase + w_.stride - 1) / w_.stride;
+        for (int64_t p = phase + i * w_.stride - w_.pad_before; p < w_.in; p += w_.stride, ++i) {
+          dx[p * shape_.in_channels + c] = start + from[i];
+        }
+      }
+    }
+    if (activation_ != Activation::linear) {
+      kernels().activation_forward(activation_, alpha_, dx, dx, w_.in * shape_.in_channels);
+    }
+  }
+
   const ConvShape& shape_;
-  const Axis &h_, &w_;
-  const float *dy_, *bias_;
+  const Axis &d_, &h_, &w_;
+  const float *dy_, *weights_, *bias_;
   Activation activation_;
   float alpha_;
   float* dx_;
-  int64_t planes_, columns_;
-  PackedWeights weights_;
-  int64_t row_floats_, column_row_;
+  PanelGrid panels_;
+  int64_t column_row_, phase_floats_, channel_floats_, row_floats_;
 };
 
 }  // namespace
 
 bool columns_pay(const ConvShape& shape) {
   return shape.groups == 1 && shape.in_channels <= kMostChannels && shape.images > 0 && !shape.flip_kernel &&
-         plain(shape.axis[0]) && shape.taps() > 1 && shape.algorithm == ConvAlgorithm::automatic;
+         shape.taps() > 1 && shape.algorithm == ConvAlgorithm::automatic;
 }
 
 void conv_transposed_columns(const ConvShape& shape, const float* dy, const float* w, const float* bias,
