@@ -69,15 +69,16 @@ struct UnpackPanels {
   int64_t row;
 };
 
-// to[p * to_pixel + i] += from[p * from_pixel + i] for all pixels p and i < length. Runs of `to` may overlap; the order
-// in which pixels are added depends on nothing but these numbers.
+// to[r * to_run + i] += the sum over parts p of from[r * from_run + p * part + i], for all runs r and i < length.
 struct AddRuns {
   const float* from;
-  int64_t from_pixel;
+  int64_t part;
+  int64_t parts;
+  int64_t from_run;
   float* to;
-  int64_t to_pixel;
-  int64_t pixels;
-  int length;
+  int64_t to_run;
+  int64_t runs;
+  int64_t length;
 };
 
 constexpr int kMaxPanelVectors = 4;

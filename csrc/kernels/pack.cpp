@@ -57,17 +57,14 @@ void unpack_panels(const UnpackPanels& u) {
 }
 
 void add_runs(const AddRuns& a) {
-  // Pixels whose runs overlap are not taken one after the other: a load that needs part of a store still under way
-  // waits.
-  const int64_t step = (a.length + a.to_pixel - 1) / a.to_pixel;
-  for (int64_t first = 0; first < step && first < a.pixels; ++first) {
-    for (int64_t p = first; p < a.pixels; p += step) {
-      const float* from = a.from + p * a.from_pixel;
-      float* to = a.to + p * a.to_pixel;
-      for_each_vector(a.length, [&](int64_t i, int lanes) {
-        store_lanes(to + i, load_lanes(to + i, lanes) + load_lanes(from + i, lanes), lanes);
-      });
-    }
+  for (int64_t r = 0; r < a.runs; ++r) {
+    const float* from = a.from + r * a.from_run;
+    float* to = a.to + r * a.to_run;
+    for_each_vector(a.length, [&](int64_t i, int lanes) {
+      Vec total = load_lanes(from + i, lanes);
+      for (int64_t p = 1; p < a.parts; ++p) total += load_lanes(from + p * a.part + i, lanes);
+      store_lanes(to + i, load_lanes(to + i, lanes) + total, lanes);
+    });
   }
 }
 

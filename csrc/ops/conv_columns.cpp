@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <cstring>
+#include <numeric>
+#include <vector>
 
 #include "dispatch.h"
 #include "ops/panels.h"
@@ -13,10 +15,12 @@ namespace {
 
 constexpr int64_t kMostChannels = 8;
 constexpr int64_t kBandFloats = (128 << 10) / 4;
+constexpr int64_t kGroupOutputs = 64;
+constexpr int kPanelVectors = 2;
 constexpr int kTasksPerThread = 4;
 
-// For every row of outputs a matrix product gives what each tap and channel of the window receives, as rows over the
-// outputs ("columns"): the weights' rows times a transposed row of dy, so that vectors run along the image and are full
+// For some rows of outputs a matrix product gives what each tap and channel of the window receives, as rows over the
+// outputs ("columns"): the weights' rows times dy transposed, so that vectors run along the image and are full
 // however few the channels are. The rows are then added up, shifted by their taps, into a band of dx that is kept
 // channel by channel, and for a stride phase by phase: at every stride the shifted rows are contiguous.
 class ColumnGradient {
@@ -33,11 +37,17 @@ class ColumnGradient {
         activation_(activation),
         alpha_(alpha),
         dx_(dx),
-        panels_(w_.out, kernels().limits.lanes, 2),
-        column_row_(panels_.count() * panels_.width()),
+        lanes_(kernels().limits.lanes),
+        group_rows_(std::clamp<int64_t>(kGroupOutputs / w_.out, 1, h_.out)),
+        column_row_((group_rows_ * w_.out + lanes_ - 1) / lanes_ * lanes_),
         phase_floats_(1 + std::max(w_.out - 1 + (w_.reach() - 1) / w_.stride, (w_.pad_before + w_.in - 1) / w_.stride)),
         channel_floats_(w_.stride * phase_floats_),
-        row_floats_(shape.in_channels * channel_floats_) {}
+        row_floats_(shape.in_channels * channel_floats_) {
+    for (int64_t kw = 0; kw < w_.window; ++kw) {
+      const int64_t shift = kw * w_.dilation;
+      tap_offsets_.push_back(shift % w_.stride * phase_floats_ + shift / w_.stride);
+    }
+  }
 
   void run() {
     const int64_t planes = shape_.images * d_.in;
@@ -48,7 +58,7 @@ class ColumnGradient {
     }
     const int64_t bands = (h_.in + rows - 1) / rows, tasks = planes * bands;
     const int64_t columns = h_.window * w_.window * shape_.in_channels * column_row_;
-    const int64_t dy_panel = shape_.out_channels * panels_.width();
+    const int64_t dy_panel = shape_.out_channels * lanes_ * kPanelVectors;
     const int used = threads_for(tasks, shape_.flops() / kFlopsPerOperation);
     const Scratch scratch(used, static_cast<size_t>(rows * row_floats_ + columns + dy_panel));
     parallel_tasks(tasks, used, [&](int64_t task, int thread) {
@@ -72,38 +82,53 @@ class ColumnGradient {
     }
   }
 
+  // The tap rows [first, last) through which output row `o` reaches rows [begin, end) of the input.
+  struct TapRows {
+    int64_t first, last;
+  };
+  TapRows tap_rows(int64_t o, int64_t begin, int64_t end) const {
+    const int64_t top = o * h_.stride - h_.pad_before;
+    TapRows rows{0, h_.window};
+    while (rows.first < rows.last && top + rows.first * h_.dilation < begin) ++rows.first;
+    while (rows.last > rows.first && top + (rows.last - 1) * h_.dilation >= end) --rows.last;
+    return rows;
+  }
+
   // Adds what the outputs of one plane give to rows [begin, end) through the taps of depth `kd`.
   void add_plane(int64_t plane, int64_t kd, int64_t begin, int64_t end, float* band, float* columns) const {
     const int64_t first = std::max<int64_t>(0, (begin + h_.pad_before - h_.reach() + h_.stride) / h_.stride);
-    const int64_t last = std::min(h_.out - 1, (end - 1 + h_.pad_before) / h_.stride);
-    for (int64_t o = first; o <= last; ++o) {
-      const int64_t top = o * h_.stride - h_.pad_before;
-      int64_t kh = 0, kh_end = h_.window;
-      while (kh < kh_end && top + kh * h_.dilation < begin) ++kh;
-      while (kh_end > kh && top + (kh_end - 1) * h_.dilation >= end) --kh_end;
-      if (kh == kh_end) continue;
-      const int64_t taps_row = w_.window * shape_.in_channels;
-      compute_columns(dy_ + (plane * h_.out + o) * w_.out * shape_.out_channels,
-                      weights_ + (kd * h_.window + kh) * taps_row * shape_.out_channels, (kh_end - kh) * taps_row,
+    const int64_t last = std::min(h_.out, (end - 1 + h_.pad_before) / h_.stride + 1);
+    const int64_t tap_row = w_.window * shape_.in_channels;
+    for (int64_t o = first; o < last; o += group_rows_) {
+      const int64_t count = std::min(group_rows_, last - o);
+      // Later rows of outputs reach the band through earlier taps.
+      const int64_t kh = tap_rows(o + count - 1, begin, end).first, kh_end = tap_rows(o, begin, end).last;
+      if (kh >= kh_end) continue;
+      compute_columns(dy_ + (plane * h_.out + o) * w_.out * shape_.out_channels, count * w_.out,
+                      weights_ + (kd * h_.window + kh) * tap_row * shape_.out_channels, (kh_end - kh) * tap_row,
                       columns);
-      for (const float* from = columns; kh < kh_end; ++kh, from += taps_row * column_row_) {
-        add_row(from, band + (top + kh * h_.dilation - begin) * row_floats_);
+      const int64_t top = o * h_.stride - h_.pad_before;
+      const int64_t lowest = std::max(begin, top + kh * h_.dilation);
+      const int64_t past = std::min(end, top + (count - 1) * h_.stride + (kh_end - 1) * h_.dilation + 1);
+      for (int64_t row = lowest; row < past; ++row) {
+        add_row(columns, o, count, kh, kh_end, row, band + (row - begin) * row_floats_);
       }
     }
   }
 
-  // columns[tap and channel][output] for one row of outputs.
-  void compute_columns(const float* dy, const float* w, int64_t rows, float* columns) const {
+  // columns[tap and channel][output] for some neighbouring outputs.
+  void compute_columns(const float* dy, int64_t outputs, const float* w, int64_t rows, float* columns) const {
     static constexpr int64_t kOneRun[1] = {0};
     float* dy_panel = columns + h_.window * w_.window * shape_.in_channels * column_row_;
-    for (int64_t panel = 0; panel < panels_.count(); ++panel) {
+    const PanelGrid panels(outputs, lanes_, kPanelVectors);
+    for (int64_t panel = 0; panel < panels.count(); ++panel) {
       PackPanel pack;
-      pack.from = dy + panels_.begin(panel) * shape_.out_channels;
+      pack.from = dy + panels.begin(panel) * shape_.out_channels;
       pack.row = 1;
       pack.col = shape_.out_channels;
       pack.rows = shape_.out_channels;
-      pack.cols = panels_.channels(panel);
-      pack.padded = panels_.padded(panel);
+      pack.cols = panels.channels(panel);
+      pack.padded = panels.padded(panel);
       pack.to = dy_panel;
       kernels().pack_panel(pack);
       ConvTile t{};
@@ -113,27 +138,38 @@ class ColumnGradient {
       t.run_count = 1;
       t.run_length = static_cast<int>(shape_.out_channels);
       t.w = dy_panel;
-      t.y = columns + panels_.begin(panel);
+      t.y = columns + panels.begin(panel);
       t.y_pixel = column_row_;
       t.pixels = rows;
-      t.channels = panels_.padded(panel);
-      t.vectors = panels_.vectors(panel);
+      t.channels = panels.padded(panel);
+      t.vectors = panels.vectors(panel);
       t.activation = Activation::linear;
       kernels().conv_tile(t);
     }
   }
 
-  // One row of taps to one row of the band.
-  void add_row(const float* columns, float* row) const {
+  // What output rows [o, o + count) give to a row of the band through tap rows [kh, kh_end). A further tap row is met
+  // by an earlier output row, always at the same distance in the columns.
+  void add_row(const float* columns, int64_t o, int64_t count, int64_t kh, int64_t kh_end, int64_t row,
+               float* to) const {
+    const int64_t tap_row = w_.window * shape_.in_channels, divisor = std::gcd(h_.stride, h_.dilation);
     AddRuns add;
-    add.from_pixel = column_row_;
-    add.to_pixel = channel_floats_;
-    add.pixels = shape_.in_channels;
-    add.length = static_cast<int>(w_.out);
+    add.part = h_.stride / divisor * tap_row * column_row_ - h_.dilation / divisor * w_.out;
+    add.parts = 0;
+    const float* first = nullptr;
+    for (int64_t t = kh; t < kh_end; ++t) {
+      const int64_t from = row + h_.pad_before - t * h_.dilation, i = from / h_.stride - o;
+      if (from % h_.stride != 0 || i < 0 || i >= count) continue;
+      if (add.parts++ == 0) first = columns + (t - kh) * tap_row * column_row_ + i * w_.out;
+    }
+    if (add.parts == 0) return;
+    add.from_run = column_row_;
+    add.to_run = channel_floats_;
+    add.runs = shape_.in_channels;
+    add.length = w_.out;
     for (int64_t kw = 0; kw < w_.window; ++kw) {
-      const int64_t shift = kw * w_.dilation;
-      add.from = columns + kw * shape_.in_channels * column_row_;
-      add.to = row + shift % w_.stride * phase_floats_ + shift / w_.stride;
+      add.from = first + kw * shape_.in_channels * column_row_;
+      add.to = to + tap_offsets_[static_cast<size_t>(kw)];
       kernels().add_runs(add);
     }
   }
@@ -161,8 +197,10 @@ class ColumnGradient {
   Activation activation_;
   float alpha_;
   float* dx_;
-  PanelGrid panels_;
+  int lanes_;
+  int64_t group_rows_;  // rows of outputs that are computed together
   int64_t column_row_, phase_floats_, channel_floats_, row_floats_;
+  std::vector<int64_t> tap_offsets_;  // where a tap's first output goes in a row of the band
 };
 
 }  // namespace
