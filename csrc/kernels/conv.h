@@ -27,6 +27,7 @@ struct ConvTile {
   int channels;           // of this panel: (vectors - 1) * lanes < channels <= vectors * lanes
   int vectors;            // 1 <= vectors <= kMaxPanelVectors
   bool accumulate;        // start from y instead of the bias
+  bool fetch_ahead;       // the next pixels come from far: pixels that share no windows, read once
   Activation activation;  // linear, relu, relu6 or leaky_relu; the others run over the finished row
   float alpha;
 };

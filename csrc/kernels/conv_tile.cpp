@@ -43,8 +43,7 @@ void tile(const ConvTile& t, const float* x, float* y) {
     const float* base[4];
     CNNFAST_UNROLL for (int q = 0; q < 4; ++q) base[q] = x + t.runs[r] + (4 * q < Pixels ? 4 * q * stride : 0);
     for (int e = 0; e < t.run_length; ++e) {
-      if (e % kLineFloats == 0) {
-        // Where pixels do not share windows the next tile's come from far.
+      if (t.fetch_ahead && e % kLineFloats == 0) {
         CNNFAST_UNROLL for (int p = 0; p < Pixels; ++p) {
           __builtin_prefetch(base[p / 4] + p % 4 * stride + Pixels * stride);
         }

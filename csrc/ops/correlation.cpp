@@ -88,6 +88,7 @@ class Loops {
     tile.y_pixel = c_.y_pixel;
     tile.pixels = block.cols();
     tile.accumulate = false;
+    tile.fetch_ahead = c_.source.taps() == 1;
     tile.activation = fused_in_kernel(c_.activation) ? c_.activation : Activation::linear;
     tile.alpha = c_.alpha;
     for (int64_t r = 0; r < block.rows(); ++r) {

@@ -39,9 +39,9 @@ class TransformedGradient {
         panels_(shape.out_channels, kernels().limits.lanes, 2),
         zeros_(static_cast<size_t>(std::max(shape.in_channels, shape.out_channels))) {
     std::memset(zeros_.data(), 0, sizeof(float) * static_cast<size_t>(std::max(shape.in_channels, shape.out_channels)));
-    // Blocks about as many channels wide in as out: then tiles are transformed least often.
+    // Tiles are transformed least often where blocks are about as many channels wide in as out, counting the subs.
     const int64_t points = kind.points(), area = std::max<int64_t>(1, kSumFloats / (points * tiles_.runs()));
-    const auto side = static_cast<int64_t>(std::sqrt(static_cast<double>(area)));
+    const auto side = static_cast<int64_t>(std::sqrt(static_cast<double>(area * tiles_.subs())));
     out_blocks_ = ceil_div(panels_.count(), std::max<int64_t>(1, side / panels_.width()));
     block_panels_ = ceil_div(panels_.count(), out_blocks_);
     out_blocks_ = ceil_div(panels_.count(), block_panels_);
