@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
@@ -61,7 +62,7 @@ def layer_rows(layer: Layer, peer: Peer, effort: Effort, chosen: Collection[str]
     rows = []
     for pass_ in (p for p in layer.passes if p in chosen and p in theirs):
         _check_pass(layer, pass_, mine[pass_], theirs[pass_], peer)
-        peak = _core.measure_peak(0.05)
+        peak = _peak()
         times = interleaved({OURS: mine[pass_], **theirs[pass_]}, effort)
         rate = layer.flops / times[OURS].best / 1e9
         rows.append(
@@ -69,6 +70,11 @@ def layer_rows(layer: Layer, peer: Peer, effort: Effort, chosen: Collection[str]
                  peak=peak, percent=100 * rate / peak, algorithm=algorithms.get(pass_, ""))
         )  # fmt: skip
     return rows
+
+
+def _peak() -> float:
+    time.sleep(0.05)  # a peer's threads go on waiting busily for a while
+    return _core.measure_peak(0.05)
 
 
 def _check_pass(
