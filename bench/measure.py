@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import time
+import functools
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
@@ -56,13 +56,13 @@ def layer_rows(layer: Layer, peer: Peer, effort: Effort, chosen: Collection[str]
         AssertionError: the two sides' results differ by more than 1e-3.
     """
     data = layer.data()
+    peak = _peak()
     theirs = peer.layer_passes(layer, data)
     mine = layer_passes.passes(layer, data)
     algorithms = layer_passes.algorithms(layer)
     rows = []
     for pass_ in (p for p in layer.passes if p in chosen and p in theirs):
         _check_pass(layer, pass_, mine[pass_], theirs[pass_], peer)
-        peak = _peak()
         times = interleaved({OURS: mine[pass_], **theirs[pass_]}, effort)
         rate = layer.flops / times[OURS].best / 1e9
         rows.append(
@@ -72,9 +72,10 @@ def layer_rows(layer: Layer, peer: Peer, effort: Effort, chosen: Collection[str]
     return rows
 
 
+@functools.cache
 def _peak() -> float:
-    time.sleep(0.05)  # a peer's threads go on waiting busily for a while
-    return _core.measure_peak(0.05)
+    # Once, before a peer has started threads: they go on waiting busily for a while after their work.
+    return _core.measure_peak(1.0)
 
 
 def _check_pass(

@@ -19,8 +19,8 @@ and the same weights and data; results are compared before anything is timed. Th
 rounds, so that a change of the machine's speed meets all of them. *Best* is the fastest call, *median* the usual one.
 A ratio is the other engine's time over cnnfast's: more than 1 means that cnnfast is faster. PyTorch has two memory
 layouts; for each layer and pass the better one counts. Rates (GFLOP/s) are those of a direct convolution, whatever the
-algorithm; the percentages relate them to the rate of fused multiply-adds that the processor reached in the same
-minute. Convolutions by minimal filtering need fewer operations and may exceed 100 %.
+algorithm; the percentages relate them to the rate of fused multiply-adds that the processor reached just
+before. Convolutions by minimal filtering need fewer operations and may exceed 100 %.
 
 *Pooled* repeats the comparison with the other engine's memory allocator made to keep what it frees. cnnfast always
 does that with its results; fresh memory costs page faults, and the two columns tell how much of a ratio is due to them.
