@@ -7,8 +7,10 @@ namespace cnnfast {
 
 // A parallel region ends when its last thread does. If the operating system has given that thread's processor to
 // somebody else, a region of microseconds takes a time slice of milliseconds, again and again. So the waiting is
-// measured: while it is out of proportion, short regions run on one thread, and after a pause it is tried again.
-// Results are the same bits for any number of threads, so nothing but time depends on this.
+// measured: where it is out of proportion, short regions run on one thread for a pause, which doubles while trying
+// again fails and halves while it goes well. A single disturbance, such as another library's threads that still spin
+// after their work, costs one short pause. Results are the same bits for any number of threads, so nothing but time
+// depends on this.
 class ContentionWatch {
  public:
   using Clock = std::chrono::steady_clock;
@@ -26,8 +28,9 @@ class ContentionWatch {
       penalty_ =
           penalty_.count() == 0 ? kFirstPenalty : (penalty_ * 2 < kLongestPenalty ? penalty_ * 2 : kLongestPenalty);
       until_ = end + std::chrono::duration_cast<Clock::duration>(penalty_);
-    } else if (penalty_.count() > 0 && end > until_ + 4 * std::chrono::duration_cast<Clock::duration>(penalty_)) {
-      penalty_ = Seconds(0);  // it has gone well for long enough
+    } else if (penalty_.count() > 0 && end > until_ + std::chrono::duration_cast<Clock::duration>(penalty_)) {
+      penalty_ = penalty_ > kFirstPenalty ? penalty_ / 2 : Seconds(0);
+      until_ = end;
     }
   }
 

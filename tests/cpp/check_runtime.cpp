@@ -182,3 +182,25 @@ CASE(contention_keeps_short_regions_on_one_thread_for_a_while) {
   other.report(now - milliseconds(1000), now - milliseconds(996), work);
   CHECK(!other.prefers_one_thread(1e6));
 }
+
+CASE(contention_is_forgotten_while_regions_go_well) {
+  using Clock = ContentionWatch::Clock;
+  using std::chrono::microseconds;
+  using std::chrono::milliseconds;
+  const ContentionWatch::Seconds work(100e-6);
+  // Two disturbances on end make the pause longer than one does; quiet halves it again.
+  const auto pause_after_next = [&](milliseconds quiet) {
+    ContentionWatch watch;
+    const auto start = Clock::now() - milliseconds(1000);
+    watch.report(start, start + milliseconds(4), work);
+    watch.report(start + milliseconds(10), start + milliseconds(14), work);
+    for (auto at = milliseconds(30); at < milliseconds(30) + quiet; at += milliseconds(1)) {
+      watch.report(start + at, start + at + microseconds(150), work);
+    }
+    const auto now = Clock::now();
+    watch.report(now - milliseconds(20), now - milliseconds(16), work);
+    return watch.prefers_one_thread(1e6);
+  };
+  CHECK(pause_after_next(milliseconds(0)));
+  CHECK(!pause_after_next(milliseconds(200)));
+}
