@@ -188,13 +188,14 @@ CASE(contention_is_forgotten_while_regions_go_well) {
   using std::chrono::microseconds;
   using std::chrono::milliseconds;
   const ContentionWatch::Seconds work(100e-6);
-  // Two disturbances on end make the pause longer than one does; quiet halves it again.
+  // Disturbances on end make the pause much longer than one does; quiet halves it again and again.
   const auto pause_after_next = [&](milliseconds quiet) {
     ContentionWatch watch;
-    const auto start = Clock::now() - milliseconds(1000);
-    watch.report(start, start + milliseconds(4), work);
-    watch.report(start + milliseconds(10), start + milliseconds(14), work);
-    for (auto at = milliseconds(30); at < milliseconds(30) + quiet; at += milliseconds(1)) {
+    const auto start = Clock::now() - milliseconds(5000);
+    for (auto at = milliseconds(0); at < milliseconds(100); at += milliseconds(10)) {
+      watch.report(start + at, start + at + milliseconds(4), work);
+    }
+    for (auto at = milliseconds(500); at < milliseconds(500) + quiet; at += milliseconds(1)) {
       watch.report(start + at, start + at + microseconds(150), work);
     }
     const auto now = Clock::now();
@@ -202,5 +203,5 @@ CASE(contention_is_forgotten_while_regions_go_well) {
     return watch.prefers_one_thread(1e6);
   };
   CHECK(pause_after_next(milliseconds(0)));
-  CHECK(!pause_after_next(milliseconds(200)));
+  CHECK(!pause_after_next(milliseconds(3000)));
 }
