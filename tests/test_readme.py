@@ -52,13 +52,19 @@ def test_both_readmes_hold_the_same_code():
     for language in ("python", "sh"):
         assert blocks(READMES[0], language) == blocks(READMES[1], language)
     assert len(blocks(READMES[0], "python")) == 2
-    assert len(blocks(READMES[0], "sh")) == 3
+    assert len(blocks(READMES[0], "sh")) == 4
 
 
-def test_first_and_last_commands_set_up_and_run():
-    train, _, test = (block.strip() for block in blocks("README.md", "sh"))
+def test_commands_set_up_measure_and_test():
+    train, _, compare, test = (block.strip() for block in blocks("README.md", "sh"))
     assert train == "python3 -m venv .venv && .venv/bin/pip install . && .venv/bin/cnnfast train"
     assert test == "python3 -m venv .venv && .venv/bin/pip install '.[test]' && .venv/bin/pytest"
+    install, measure = compare.split(" && ")
+    assert install == "pip install '.[peers,test]'"
+    assert measure.startswith("python -m bench.compare ")
+    known = (ROOT / "bench/compare.py").read_text(encoding="utf-8")
+    for option in re.findall(r"--[a-z]+", measure):
+        assert f'"{option}"' in known
 
 
 @pytest.mark.parametrize("name", READMES)
