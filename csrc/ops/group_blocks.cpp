@@ -18,8 +18,11 @@ AxisPiece piece_at(const Axis& axis, int64_t output) {
 
 }  // namespace
 
-BlockedGroups::BlockedGroups(int64_t groups, int64_t in, int64_t out, Lanes lanes)
-    : groups(groups), in(in), out(out), groups_per_block(kernels().limits.lanes / std::max(in, out)) {
+BlockedGroups::BlockedGroups(int64_t group_count, int64_t in_channels, int64_t out_channels, Lanes lanes)
+    : groups(group_count),
+      in(in_channels),
+      out(out_channels),
+      groups_per_block(kernels().limits.lanes / std::max(in_channels, out_channels)) {
   const int width = kernels().limits.lanes;
   blocks.count = (groups + groups_per_block - 1) / groups_per_block;
   const int64_t last = groups - first_group(blocks.count - 1);

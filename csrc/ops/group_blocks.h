@@ -18,7 +18,7 @@ struct BlockedGroups {
   GroupBlocks blocks;  // `places` points into the next
   std::vector<int32_t> places;
 
-  BlockedGroups(int64_t groups, int64_t in, int64_t out, Lanes lanes);
+  BlockedGroups(int64_t group_count, int64_t in_channels, int64_t out_channels, Lanes lanes);
   BlockedGroups(const BlockedGroups&) = delete;
   BlockedGroups& operator=(const BlockedGroups&) = delete;
 

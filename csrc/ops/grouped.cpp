@@ -130,7 +130,7 @@ struct TaskGrid {
   int64_t images, depths = 0, rows = 0, cols = 0;
   int64_t row_blocks, col_blocks;
 
-  TaskGrid(int64_t images, const std::vector<std::unique_ptr<Part>>& parts, int threads) : images(images) {
+  TaskGrid(int64_t image_count, const std::vector<std::unique_ptr<Part>>& parts, int threads) : images(image_count) {
     for (const auto& part : parts) {
       depths = std::max(depths, part->outputs(0));
       rows = std::max(rows, part->outputs(1));
