@@ -129,6 +129,16 @@ def test_algorithms_of_groups(groups, channels, expected):
         assert names["backward_data"] == f"{expected} in 4 phases"
 
 
+@pytest.mark.parametrize(("rows", "expected"), [(1, "few rows"), (8, "few rows"), (9, "direct")])
+def test_algorithms_of_products(rows, expected):
+    names = ops.conv_algorithms((rows, 1, 1, 64), (1, 1, 64, 32))
+    assert set(names.values()) == {expected}
+
+
+def test_algorithm_of_a_gradient_to_few_channels():
+    assert ops.conv_algorithms((4, 30, 30, 3), (3, 3, 3, 32))["backward_data"] == "columns"
+
+
 @pytest.mark.parametrize("multiplier", [1, 2, 3, 17])
 def test_depthwise_multiplier_orders_channels_as_keras(isa, rng, multiplier):
     x = rng.standard_normal((2, 6, 5, 4)).astype(np.float32)

@@ -4,6 +4,7 @@ import doctest
 import importlib
 import pkgutil
 
+import numpy as np
 import pytest
 
 import cnnfast
@@ -15,7 +16,7 @@ OPTIONS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 @pytest.mark.parametrize("name", [name for name in MODULES if name not in {"cnnfast._core", "cnnfast.__main__"}])
 def test_examples(name, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    result = doctest.testmod(importlib.import_module(name), optionflags=OPTIONS)
+    result = doctest.testmod(importlib.import_module(name), extraglobs={"np": np}, optionflags=OPTIONS)
     assert result.failed == 0, f"{result.failed} of {result.attempted} examples; the output above tells which"
 
 

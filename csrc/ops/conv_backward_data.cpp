@@ -122,6 +122,7 @@ class PhaseGradient {
 }  // namespace
 
 std::string backward_data_route(const ConvShape& shape) {
+  if (has_few_rows(shape)) return few_rows_route().name();
   if (columns_pay(shape)) return "columns";
   // Of the phases the one with the most taps has the most work.
   const auto fewer_taps = [](const Phase& a, const Phase& b) { return a.taps.size() < b.taps.size(); };

@@ -225,15 +225,12 @@ void reverse_taps(const ConvShape& shape, float* dw) {
 }  // namespace
 
 ConvRoute backward_weights_route(const ConvShape& shape) {
+  if (has_few_rows(shape)) return few_rows_route();
   return route_convolution(shape.window_source(), shape.images, shape.groups, shape.group_out_channels(),
                            shape.algorithm, ConvPass::weights);
 }
 
 void conv_backward_weights(const ConvShape& shape, const float* x, const float* dy, float* dw) {
-  if (has_few_rows(shape)) {
-    few_rows_backward_weights(shape, x, dy, dw);
-    return;
-  }
   if (shape.images == 0) {
     std::memset(dw, 0,
                 sizeof(float) * static_cast<size_t>(shape.taps() * shape.group_in_channels() * shape.out_channels));
@@ -249,6 +246,9 @@ void conv_backward_weights(const ConvShape& shape, const float* x, const float* 
         break;
       case ConvRoute::Loops::winograd:
         winograd_backward_weights(shape, route.kind, x, dy, dw);
+        break;
+      case ConvRoute::Loops::few_rows:
+        few_rows_backward_weights(shape, x, dy, dw);
         break;
     }
   }

@@ -8,13 +8,15 @@
 namespace cnnfast {
 
 ConvRoute forward_route(const ConvShape& shape) {
+  if (has_few_rows(shape)) return few_rows_route();
   return route_convolution(shape.window_source(), shape.images, shape.groups, shape.group_out_channels(),
                            shape.algorithm, ConvPass::correlation);
 }
 
 void conv_forward(const ConvShape& shape, const float* x, const float* w, const float* bias, Activation activation,
                   float alpha, float* y) {
-  if (has_few_rows(shape)) {
+  const ConvRoute route = forward_route(shape);
+  if (route.loops == ConvRoute::Loops::few_rows) {
     few_rows_forward(shape, x, w, bias, activation, alpha, y);
     return;
   }
@@ -40,7 +42,7 @@ void conv_forward(const ConvShape& shape, const float* x, const float* w, const 
   view.taps.resize(static_cast<size_t>(c.source.taps()));
   std::iota(view.taps.begin(), view.taps.end(), int64_t{0});
   if (shape.flip_kernel) std::reverse(view.taps.begin(), view.taps.end());
-  correlate(c, x, view, bias, y);
+  correlate(c, route, x, view, bias, y);
 }
 
 }  // namespace cnnfast

@@ -113,6 +113,7 @@ ConvAlgorithm algorithm_from_name(const std::string& op, const std::string& name
 std::string ConvRoute::name() const {
   if (loops == Loops::direct) return "direct";
   if (loops == Loops::im2col) return "im2col";
+  if (loops == Loops::few_rows) return "few rows";
   if (loops == Loops::grouped) return depthwise ? "depthwise" : "grouped";
   for (const Candidate& candidate : kCandidates) {
     if (candidate.kind.vertical == kind.vertical && candidate.kind.horizontal == kind.horizontal) return candidate.name;

@@ -89,7 +89,7 @@ class Loops {
     tile.pixels = block.cols();
     tile.accumulate = false;
     tile.fetch_ahead = c_.source.taps() == 1;
-    tile.activation = fused_in_kernel(c_.activation) ? c_.activation : Activation::linear;
+    tile.activation = piecewise_linear(c_.activation) ? c_.activation : Activation::linear;
     tile.alpha = c_.alpha;
     for (int64_t r = 0; r < block.rows(); ++r) {
       tile.x = view.first + r * view.row;
@@ -103,7 +103,7 @@ class Loops {
         tile.channels = weights_.panels().channels(p);
         tile.vectors = weights_.panels().vectors(p);
         kernels().conv_tile(tile);
-        if (!fused_in_kernel(c_.activation)) {
+        if (!piecewise_linear(c_.activation)) {
           activate_pixels(c_.activation, c_.alpha, tile.y, tile.y_pixel, tile.pixels, tile.channels);
         }
       }
@@ -128,9 +128,11 @@ void correlate_directly(const Correlation& c, Runs runs, const float* x, const W
   Loops(c, runs, x, weights, bias, y).run();
 }
 
-}  // namespace
+ConvRoute route_of(const Correlation& c) {
+  return route_convolution(c.source, c.images, c.groups, c.out_channels, c.algorithm, ConvPass::correlation);
+}
 
-bool fused_in_kernel(Activation kind) { return piecewise_linear(kind); }
+}  // namespace
 
 void activate_pixels(Activation kind, float alpha, float* y, int64_t y_pixel, int64_t pixels, int64_t channels) {
   for (int64_t p = 0; p < pixels; ++p) {
@@ -144,11 +146,10 @@ double Correlation::flops() const {
          static_cast<double>(groups * out_channels) * static_cast<double>(source.window_floats());
 }
 
-void correlate(const Correlation& correlation, const float* x, const WeightView& w, const float* bias, float* y) {
+void correlate(const Correlation& correlation, const ConvRoute& route, const float* x, const WeightView& w,
+               const float* bias, float* y) {
   const Correlation c = flattened(correlation);
   if (c.images == 0 || c.source.axis[2].out == 0) return;
-  const ConvRoute route =
-      route_convolution(c.source, c.images, c.groups, c.out_channels, c.algorithm, ConvPass::correlation);
   switch (route.loops) {
     case ConvRoute::Loops::direct:
       return correlate_directly(c, Runs::rows, x, w, bias, y);
@@ -158,19 +159,18 @@ void correlate(const Correlation& correlation, const float* x, const WeightView&
       return correlate_grouped({{c, w, y}}, x, bias);
     case ConvRoute::Loops::winograd:
       return correlate_winograd(c, route.kind, x, w, bias, y);
+    case ConvRoute::Loops::few_rows:
+      break;  // of whole convolutions only
   }
 }
 
 void correlate_parts(const std::vector<CorrelationPart>& parts, const float* x, const float* bias) {
   if (parts.empty() || parts.front().correlation.images == 0) return;
-  const Correlation& c = parts.front().correlation;
-  const ConvRoute route =
-      route_convolution(c.source, c.images, c.groups, c.out_channels, c.algorithm, ConvPass::correlation);
-  if (parts.size() > 1 && route.loops == ConvRoute::Loops::grouped) {
+  if (parts.size() > 1 && route_of(parts.front().correlation).loops == ConvRoute::Loops::grouped) {
     correlate_grouped(parts, x, bias);
     return;
   }
-  for (const CorrelationPart& part : parts) correlate(part.correlation, x, part.weights, bias, part.y);
+  for (const CorrelationPart& part : parts) correlate(part.correlation, route_of(part.correlation), x, part.weights, bias, part.y);
 }
 
 }  // namespace cnnfast

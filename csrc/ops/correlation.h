@@ -26,8 +26,8 @@ struct Correlation {
   double flops() const;
 };
 
-// `bias` (groups * out_channels values) may be null.
-void correlate(const Correlation& c, const float* x, const WeightView& w, const float* bias, float* y);
+// `bias` (groups * out_channels values) may be null; `route` is what route_convolution() says of it.
+void correlate(const Correlation& c, const ConvRoute& route, const float* x, const WeightView& w, const float* bias, float* y);
 
 // One of several correlations of the same x, with the same groups.
 struct CorrelationPart {
@@ -37,8 +37,7 @@ struct CorrelationPart {
 };
 void correlate_parts(const std::vector<CorrelationPart>& parts, const float* x, const float* bias);
 
-// Whether the kernels apply an activation to their registers; the others run over what they have just written.
-bool fused_in_kernel(Activation kind);
+// Activations that the kernels do not apply to their registers run over what they have just written.
 void activate_pixels(Activation kind, float alpha, float* y, int64_t y_pixel, int64_t pixels, int64_t channels);
 
 }  // namespace cnnfast

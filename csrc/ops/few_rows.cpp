@@ -29,6 +29,12 @@ bool has_few_rows(const ConvShape& shape) {
   return chosen && shape.groups == 1 && rows >= 1 && rows <= kMostFewRows;
 }
 
+ConvRoute few_rows_route() {
+  ConvRoute route;
+  route.loops = ConvRoute::Loops::few_rows;
+  return route;
+}
+
 void few_rows_forward(const ConvShape& shape, const float* x, const float* w, const float* bias, Activation activation,
                       float alpha, float* y) {
   parallel_ranges(shape.out_channels, kGrain, shape.flops(), [&](int64_t begin, int64_t end) {

@@ -6,8 +6,9 @@
 
 namespace cnnfast {
 
-// Whether a convolution is such a product.
+// Whether a convolution is such a product, and the route that it then takes.
 bool has_few_rows(const ConvShape& shape);
+ConvRoute few_rows_route();
 
 void few_rows_forward(const ConvShape& shape, const float* x, const float* w, const float* bias, Activation activation,
                       float alpha, float* y);

@@ -5,6 +5,7 @@
 #include <memory>
 
 #include "dispatch.h"
+#include "ops/activation.h"
 #include "ops/group_blocks.h"
 #include "runtime/memory.h"
 #include "runtime/parallel.h"
@@ -68,7 +69,7 @@ class Part {
     row_.w_channel = weights_.channel_floats();
     row_.group_channels = static_cast<int>(groups.in);
     row_.y_pixel = c_.y_pixel;
-    row_.activation = fused_in_kernel(c_.activation) ? c_.activation : Activation::linear;
+    row_.activation = piecewise_linear(c_.activation) ? c_.activation : Activation::linear;
     row_.alpha = c_.alpha;
   }
 
@@ -92,7 +93,7 @@ class Part {
       t.y = y + piece.begin * c_.y_pixel;
       t.pixels = piece.end - piece.begin;
       kernels().grouped_row(t);
-      if (!fused_in_kernel(c_.activation)) {
+      if (!piecewise_linear(c_.activation)) {
         activate_pixels(c_.activation, c_.alpha, t.y, t.y_pixel, t.pixels, c_.groups * c_.out_channels);
       }
     }

@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "dispatch.h"
+#include "ops/activation.h"
 #include "ops/panels.h"
 #include "ops/winograd_tiles.h"
 #include "runtime/memory.h"
@@ -196,13 +197,13 @@ class WinogradLoops {
     g.channels =
         static_cast<int>(panels.begin(last_panel - 1) + panels.channels(last_panel - 1) - panels.begin(first_panel));
     g.bias = bias_ == nullptr ? nullptr : bias_ + panels.begin(first_panel);
-    g.activation = fused_in_kernel(c_.activation) ? c_.activation : Activation::linear;
+    g.activation = piecewise_linear(c_.activation) ? c_.activation : Activation::linear;
     g.alpha = c_.alpha;
     for (int64_t slot = 0; slot < tiles_.outputs(); ++slot) {
       if (!tiles_.place(g, y_ + panels.begin(first_panel), y_strides_, column, slot)) continue;
       g.from = m + slot * m_slot;
       kernels().winograd_output(g);
-      if (!fused_in_kernel(c_.activation)) activate_tile(g);
+      if (!piecewise_linear(c_.activation)) activate_tile(g);
     }
   }
 

@@ -10,20 +10,25 @@ constexpr int64_t kColumnDepths = 16;  // neighbouring depths that share their s
 int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 int64_t floor_div(int64_t a, int64_t b) { return a >= 0 ? a / b : -ceil_div(-a, b); }
 
+// Where a tile lies in a plane: what reading and writing it have in common.
+template <class Transfer, class Float>
+void set_tile(Transfer& t, Float* plane, const ImageStrides& strides, const TileAxis::View& h,
+              const TileAxis::View& w) {
+  t.image = plane + h.offset * strides.row + w.offset * strides.pixel;
+  t.rows = h.size;
+  t.cols = w.size;
+  t.row = h.first;
+  t.col = w.first;
+  t.row_stride = h.step * strides.row;
+  t.pixel_stride = w.step * strides.pixel;
+}
+
 // A plane of null reads as zeros.
 WinogradScatter scatter_from(WinogradKind kind, const float* plane, const ImageStrides& strides,
                              const TileAxis::View& h, const TileAxis::View& w) {
   WinogradScatter s{};
   s.kind = kind;
-  if (plane != nullptr) {
-    s.image = plane + h.offset * strides.row + w.offset * strides.pixel;
-    s.rows = h.size;
-  }
-  s.cols = w.size;
-  s.row = h.first;
-  s.col = w.first;
-  s.row_stride = h.step * strides.row;
-  s.pixel_stride = w.step * strides.pixel;
+  if (plane != nullptr) set_tile(s, plane, strides, h, w);
   return s;
 }
 
@@ -125,16 +130,9 @@ bool WinogradTiles::place(WinogradGather& gather, float* y, const ImageStrides& 
                           int64_t slot) const {
   const Place place = place_of(column);
   if (!is_output(place, slot)) return false;
-  const TileAxis::View h = rows_.output(place.row), w = cols_.output(place.col);
+  float* plane = y + place.image * strides.image + (place.depth + slot) * strides.plane;
   gather.kind = kind_;
-  gather.image = y + place.image * strides.image + (place.depth + slot) * strides.plane + h.offset * strides.row +
-                 w.offset * strides.pixel;
-  gather.rows = h.size;
-  gather.cols = w.size;
-  gather.row = h.first;
-  gather.col = w.first;
-  gather.row_stride = h.step * strides.row;
-  gather.pixel_stride = w.step * strides.pixel;
+  set_tile(gather, plane, strides, rows_.output(place.row), cols_.output(place.col));
   return true;
 }
 

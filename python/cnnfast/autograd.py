@@ -35,7 +35,7 @@ __all__ = [
 ]
 
 # Below this many elements NumPy's own loop is quicker than the engine's call.
-_ENGINE_SIZE = 8192
+ENGINE_SIZE = 8192
 
 # Called with dy and with one flag per input; returns one gradient per input, None where the flag is False.
 VectorJacobianProduct = Callable[[FloatArray, Sequence[bool]], Sequence["npt.NDArray[Any] | None"]]
@@ -286,7 +286,7 @@ class GradientTape:
 def _sum(a: FloatArray, b: FloatArray) -> FloatArray:
     """Two gradients that meet; neither is overwritten, for an operation may have handed on what it was given."""
     # Large ones by the engine: on all threads, and into memory that was in use before.
-    if a.size >= _ENGINE_SIZE and is_float32(a) and is_float32(b):
+    if a.size >= ENGINE_SIZE and is_float32(a) and is_float32(b):
         return _core.add(a, b)
     return a + b
 

@@ -9,8 +9,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np  # noqa: F401 (for the examples)
-
 from cnnfast import _core
 from cnnfast.autograd import ArrayLike, FloatArray, record, to_float32
 from cnnfast.ops._fusion import before_activation, fused_activation, optional_float32
@@ -343,7 +341,9 @@ def conv_algorithms(
     """The loops that "auto" chooses for each pass of a convolution on this machine.
 
     Returns:
-        Names for "forward", "backward_data" and "backward_weights".
+        Names for "forward", "backward_data" and "backward_weights": "direct", "few rows" (a product of at most 8 rows
+        with a matrix), "depthwise", "grouped" (groups side by side in a vector), "columns" (a gradient to few input
+        channels), or Winograd's with the transform; "... in 4 phases" where a stride divides a gradient.
 
     Example:
         >>> conv_algorithms((8, 56, 56, 64), (3, 3, 64, 64), padding="same")["forward"]

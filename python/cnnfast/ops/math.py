@@ -8,10 +8,7 @@ from typing import Any
 import numpy as np
 
 from cnnfast import _core
-from cnnfast.autograd import ArrayLike, FloatArray, Value, is_recorded, record, to_float32
-
-# Below this many elements NumPy's own loop is quicker than the engine's call.
-ENGINE_SIZE = 8192
+from cnnfast.autograd import ENGINE_SIZE, ArrayLike, FloatArray, Value, is_recorded, record, to_float32
 
 
 def quiet() -> np.errstate:

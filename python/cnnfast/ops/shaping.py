@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 
 from cnnfast import _core
-from cnnfast.autograd import ArrayLike, FloatArray, Tensor, record, to_float32
-from cnnfast.ops.math import ENGINE_SIZE, unbroadcast
+from cnnfast.autograd import ENGINE_SIZE, ArrayLike, FloatArray, Tensor, record, to_float32
+from cnnfast.ops.math import unbroadcast
 from cnnfast.ops.reductions import Axes, normalize_axes
 from cnnfast.tensor import wrap
 
