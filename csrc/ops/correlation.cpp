@@ -170,7 +170,8 @@ void correlate_parts(const std::vector<CorrelationPart>& parts, const float* x, 
     correlate_grouped(parts, x, bias);
     return;
   }
-  for (const CorrelationPart& part : parts) correlate(part.correlation, route_of(part.correlation), x, part.weights, bias, part.y);
+  for (const CorrelationPart& part : parts)
+    correlate(part.correlation, route_of(part.correlation), x, part.weights, bias, part.y);
 }
 
 }  // namespace cnnfast

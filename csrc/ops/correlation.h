@@ -27,7 +27,8 @@ struct Correlation {
 };
 
 // `bias` (groups * out_channels values) may be null; `route` is what route_convolution() says of it.
-void correlate(const Correlation& c, const ConvRoute& route, const float* x, const WeightView& w, const float* bias, float* y);
+void correlate(const Correlation& c, const ConvRoute& route, const float* x, const WeightView& w, const float* bias,
+               float* y);
 
 // One of several correlations of the same x, with the same groups.
 struct CorrelationPart {
