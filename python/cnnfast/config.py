@@ -62,9 +62,9 @@ def set_precision(precision: str) -> None:
     """Choose whether convolutions may round differently from a plain sum of products.
 
     Args:
-        precision: "fast" (the default) lets convolutions of 2, 3 and 5 taps an axis (strided ones by phases) use minimal filtering (Lavin and
-            Gray 2016), whose rounding errors are a few times larger (docs/precision.md has figures). "strict"
-            never does.
+        precision: "fast" (the default) lets convolutions of 2, 3 and 5 taps an axis (strided ones by phases) use
+            minimal filtering (Lavin and Gray 2016), whose rounding errors are a few times larger (docs/precision.md has
+            figures). "strict" never does.
 
     Raises:
         ValueError: `precision` is neither.
