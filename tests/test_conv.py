@@ -118,6 +118,28 @@ def test_windows_beside_the_input(isa, rng):
         assert_close(y, np.tanh(expected + b), 9)
 
 
+# Windows beside the input have no taps, and wide ones more than sums fit in registers: dy counts once all the same.
+@pytest.mark.parametrize(("groups", "channels", "filters"), [(37, 1, 1), (9, 2, 1), (5, 2, 3), (2, 20, 5)])
+@pytest.mark.parametrize("window", [2, 4])
+def test_gradient_to_the_bias_beside_that_to_the_kernel(
+    isa, same_bits_for_all_threads, rng, groups, channels, filters, window
+):
+    x = rng.standard_normal((3, 19, 17, groups * channels)).astype(np.float32)
+    w = rng.standard_normal((window, window, channels, groups * filters)).astype(np.float32)
+    b = np.zeros(groups * filters, np.float32)
+    padding = [(7, 6), (5, 9)]
+    dy = rng.standard_normal(ops.conv2d(x, w, padding=padding, groups=groups).shape).astype(np.float32)
+
+    def compute():
+        return gradients(lambda *a: ops.conv2d(*a, padding=padding, groups=groups), [x, w, b], dy)[1]
+
+    same_bits_for_all_threads(compute)
+    _, dw, db = compute()
+    assert_close(db, dy.astype(np.float64).sum((0, 1, 2)), dy[..., 0].size)
+    alone = gradients(lambda w: ops.conv2d(x, w, padding=padding, groups=groups), [w], dy)[1][0]
+    np.testing.assert_array_equal(dw, alone)
+
+
 @pytest.mark.parametrize(
     ("groups", "channels", "expected"), [(64, 1, "depthwise"), (16, 2, "grouped"), (2, 32, "direct"), (1, 3, "direct")]
 )
@@ -208,8 +230,10 @@ def test_fused_activation_is_the_activation_afterwards(isa, rng, activation, gro
     fused = gradients(lambda x, w, b: ops.conv2d(x, w, b, groups=groups, activation=activation), [x, w, b], dy)
     separate = gradients(lambda x, w, b: plain(ops.conv2d(x, w, b, groups=groups)), [x, w, b], dy)
     np.testing.assert_array_equal(fused[0], separate[0])
-    for a, b in zip(fused[1], separate[1], strict=True):
+    for a, b in zip(fused[1][:2], separate[1][:2], strict=True):
         np.testing.assert_array_equal(a, b)
+    # The bias's gradient is summed up by whichever pass meets dy, each in an order of its own.
+    assert_close(fused[1][2], separate[1][2].astype(np.float64), dy[..., 0].size)
 
 
 def transposed_reference(x, w, strides, pads, dilation, out):

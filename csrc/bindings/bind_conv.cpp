@@ -1,6 +1,7 @@
 #include <pybind11/stl.h>
 
 #include <optional>
+#include <utility>
 
 #include "bindings/arrays.h"
 #include "bindings/bind.h"
@@ -61,8 +62,20 @@ py::array_t<float> backward_weights(const ConvShape& shape, const Floats& x, con
   const float *x_data = x.data(), *dy_data = dy.data();
   float* dw_data = dw.mutable_data();
   const py::gil_scoped_release release_gil;
-  conv_backward_weights(shape, x_data, dy_data, dw_data);
+  conv_backward_weights(shape, x_data, dy_data, dw_data, nullptr);
   return dw;
+}
+
+std::pair<py::array_t<float>, py::array_t<float>> backward_parameters(const ConvShape& shape, const Floats& x,
+                                                                      const Floats& dy) {
+  require_dims("conv", "x", shape.x_dims(), dims_of(x));
+  require_dims("conv", "dy", shape.y_dims(), dims_of(dy));
+  py::array_t<float> dw = new_floats(shape.kernel_dims()), db = new_floats({shape.out_channels});
+  const float *x_data = x.data(), *dy_data = dy.data();
+  float *dw_data = dw.mutable_data(), *db_data = db.mutable_data();
+  const py::gil_scoped_release release_gil;
+  conv_backward_weights(shape, x_data, dy_data, dw_data, db_data);
+  return {dw, db};
 }
 
 void bind_shape(py::module_& module) {
@@ -117,6 +130,8 @@ void bind_conv(py::module_& module) {
              py::arg("kernel").noconvert(), py::arg("bias").noconvert() = py::none(), py::arg("activation") = "linear",
              py::arg("alpha") = 0.0f);
   module.def("conv_backward_weights", &backward_weights, py::arg("shape"), py::arg("x").noconvert(),
+             py::arg("dy").noconvert());
+  module.def("conv_backward_parameters", &backward_parameters, py::arg("shape"), py::arg("x").noconvert(),
              py::arg("dy").noconvert());
 }
 

@@ -82,7 +82,7 @@ py::array_t<float> backward_weights(const Floats& x, const Floats& dy) {
   const float *x_data = x.data(), *dy_data = dy.data();
   float* dw_data = dw.mutable_data();
   const py::gil_scoped_release release_gil;
-  conv_backward_weights(shape, x_data, dy_data, dw_data);
+  conv_backward_weights(shape, x_data, dy_data, dw_data, nullptr);
   return dw;
 }
 

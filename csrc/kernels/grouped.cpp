@@ -151,6 +151,21 @@ constexpr int kMostTaps = 9;
 // Channels of the output whose sums stay in registers side by side, sharing the loads of x.
 constexpr int kSideBySide = kAccumulators >= 2 * kMostTaps ? 2 : 1;
 
+template <bool kWhole>
+CNNFAST_INLINE void sum_pixels(const GroupedWeights& t, int64_t b, int out) {
+  Vec even = load(t.db + b * kLanes), odd = zero();
+  for (int64_t r = 0; r < t.rows; ++r) {
+    const float* dy = t.dy + r * t.dy_row + b * t.blocks.block_out;
+    int64_t c = 0;
+    for (; c + 2 <= t.cols; c += 2, dy += 2 * t.dy_pixel) {
+      even += load_block<kWhole>(dy, out);
+      odd += load_block<kWhole>(dy + t.dy_pixel, out);
+    }
+    if (c < t.cols) even += load_block<kWhole>(dy, out);
+  }
+  store(t.db + b * kLanes, even + odd);
+}
+
 // `kTaps` taps of `kChannels` channels of one block stay in registers over all pixels.
 template <int kTaps, int kChannels, bool kPermuted, bool kWhole>
 CNNFAST_INLINE void gradient_taps(const GroupedWeights& t, int64_t b, int k, int first, int in, int out) {
@@ -163,6 +178,7 @@ CNNFAST_INLINE void gradient_taps(const GroupedWeights& t, int64_t b, int k, int
     x[i] = t.x + b * t.blocks.block_in + taps[i].x;
   }
   const IntVec places = kPermuted ? load_int(t.blocks.places) + k : IntVec{};
+  Vec sum = zero();
   for (int64_t r = 0; r < t.rows; ++r) {
     const float* dy = t.dy + r * t.dy_row + b * t.blocks.block_out;
     int64_t place = r * t.x_row;
@@ -171,6 +187,7 @@ CNNFAST_INLINE void gradient_taps(const GroupedWeights& t, int64_t b, int k, int
       CNNFAST_UNROLL for (int j = 0; j < kChannels; ++j) {
         gradient[j] = load_permuted<kPermuted, kWhole>(dy, out, places + j);
       }
+      if constexpr (!kPermuted) sum += gradient[0];
       CNNFAST_UNROLL for (int i = 0; i < kTaps; ++i) {
         const Vec value = load_block<kWhole>(x[i] + place, in);
         CNNFAST_UNROLL for (int j = 0; j < kChannels; ++j) acc[j][i] = fma(value, gradient[j], acc[j][i]);
@@ -182,11 +199,18 @@ CNNFAST_INLINE void gradient_taps(const GroupedWeights& t, int64_t b, int k, int
   CNNFAST_UNROLL for (int i = 0; i < kTaps; ++i) {
     CNNFAST_UNROLL for (int j = 0; j < kChannels; ++j) store(dw + j * t.dw_channel + taps[i].dw, acc[j][i]);
   }
+  if constexpr (!kPermuted) {
+    float* db = t.db + b * kLanes;
+    if (t.db != nullptr && first == 0) store(db, load(db) + sum);
+  }
 }
 
 template <int kTaps, bool kPermuted, bool kWhole>
 CNNFAST_INLINE void gradient_block(const GroupedWeights& t, int64_t b, int first, int in, int out) {
   int k = 0;
+  if constexpr (kPermuted) {
+    if (t.db != nullptr && first == 0) sum_pixels<kWhole>(t, b, out);
+  }
   if constexpr (kPermuted && kSideBySide > 1) {
     for (; k + kSideBySide <= t.group_channels; k += kSideBySide) {
       gradient_taps<kTaps, kSideBySide, kPermuted, kWhole>(t, b, k, first, in, out);
@@ -204,6 +228,14 @@ void gradient_blocks(const GroupedWeights& weights, int first) {
     const bool last = b == t.blocks.count - 1;
     gradient_block<kTaps, kPermuted, false>(t, b, first, last ? t.blocks.last_in : t.blocks.block_in,
                                             last ? t.blocks.last_out : t.blocks.block_out);
+  }
+}
+
+// Windows beside the input have no taps, but their dy counts.
+void sum_blocks(const GroupedWeights& t) {
+  for (int64_t b = 0; b < t.blocks.count; ++b) {
+    const int out = b == t.blocks.count - 1 ? t.blocks.last_out : t.blocks.block_out;
+    sum_pixels<false>(t, b, out);
   }
 }
 
@@ -227,6 +259,7 @@ void grouped_row(const GroupedRow& t) {
 }
 
 void grouped_weights(const GroupedWeights& t) {
+  if (t.tap_count == 0 && t.db != nullptr) sum_blocks(t);
   for (int first = 0; first < t.tap_count; first += kMostTaps) {
     const int taps = t.tap_count - first < kMostTaps ? t.tap_count - first : kMostTaps;
     kGradients[t.blocks.places != nullptr][taps - 1](t, first);

@@ -56,6 +56,7 @@ struct TapPlace {
 };
 
 // dw[k, tap, c] += sum over pixels of x[p + tap, c] * dy[p, k]. Lanes are input channels, dy is what is permuted.
+// db[k] += sum over pixels of dy[p, k].
 struct GroupedWeights {
   GroupBlocks blocks;
   const float* x;
@@ -69,6 +70,7 @@ struct GroupedWeights {
   int64_t dw_block;    // floats of a block
   int64_t dw_channel;  // floats from one channel of the group to the next
   int group_channels;  // of the output
+  float* db;           // [block][lanes], or null
 };
 
 }  // namespace cnnfast

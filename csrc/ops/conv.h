@@ -18,7 +18,8 @@ void conv_backward_data(const ConvShape& shape, const float* dy, const float* w,
 void conv_transposed(const ConvShape& shape, const float* dy, const float* w, const float* bias, Activation activation,
                      float alpha, float* dx);
 
-void conv_backward_weights(const ConvShape& shape, const float* x, const float* dy, float* dw);
+// Where `db` is not null, also the gradient to the bias: the sums of dy, from the same pass where the loops allow it.
+void conv_backward_weights(const ConvShape& shape, const float* x, const float* dy, float* dw, float* db);
 
 // Which loops each pass of this convolution runs through.
 ConvRoute forward_route(const ConvShape& shape);

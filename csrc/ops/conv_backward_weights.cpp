@@ -7,6 +7,7 @@
 #include "ops/few_rows.h"
 #include "ops/grouped.h"
 #include "ops/panels.h"
+#include "ops/reduce.h"
 #include "ops/window.h"
 #include "ops/winograd.h"
 #include "runtime/memory.h"
@@ -230,27 +231,32 @@ ConvRoute backward_weights_route(const ConvShape& shape) {
                            shape.algorithm, ConvPass::weights);
 }
 
-void conv_backward_weights(const ConvShape& shape, const float* x, const float* dy, float* dw) {
+void conv_backward_weights(const ConvShape& shape, const float* x, const float* dy, float* dw, float* db) {
+  const auto sum_dy = [&] {
+    const int64_t pixels = shape.images * shape.axis[0].out * shape.axis[1].out * shape.axis[2].out;
+    if (db != nullptr) channel_sums(dy, pixels, shape.out_channels, db);
+  };
   if (shape.images == 0) {
     std::memset(dw, 0,
                 sizeof(float) * static_cast<size_t>(shape.taps() * shape.group_in_channels() * shape.out_channels));
-  } else {
-    const ConvRoute route = backward_weights_route(shape);
-    switch (route.loops) {
-      case ConvRoute::Loops::direct:
-      case ConvRoute::Loops::im2col:
-        WeightsGradient(shape, route.loops == ConvRoute::Loops::im2col, x, dy).run(dw);
-        break;
-      case ConvRoute::Loops::grouped:
-        grouped_backward_weights(shape, x, dy, dw);
-        break;
-      case ConvRoute::Loops::winograd:
-        winograd_backward_weights(shape, route.kind, x, dy, dw);
-        break;
-      case ConvRoute::Loops::few_rows:
-        few_rows_backward_weights(shape, x, dy, dw);
-        break;
-    }
+    return sum_dy();
+  }
+  const ConvRoute route = backward_weights_route(shape);
+  if (route.loops != ConvRoute::Loops::grouped) sum_dy();
+  switch (route.loops) {
+    case ConvRoute::Loops::direct:
+    case ConvRoute::Loops::im2col:
+      WeightsGradient(shape, route.loops == ConvRoute::Loops::im2col, x, dy).run(dw);
+      break;
+    case ConvRoute::Loops::grouped:
+      grouped_backward_weights(shape, x, dy, dw, db);
+      break;
+    case ConvRoute::Loops::winograd:
+      winograd_backward_weights(shape, route.kind, x, dy, dw);
+      break;
+    case ConvRoute::Loops::few_rows:
+      few_rows_backward_weights(shape, x, dy, dw);
+      break;
   }
   if (shape.flip_kernel) reverse_taps(shape, dw);
 }

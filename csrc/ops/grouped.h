@@ -16,6 +16,7 @@ bool groups_share_vectors(int64_t groups, int64_t in_channels, int64_t out_chann
 // are run through row by row, so that x and y pass through the caches once.
 void correlate_grouped(const std::vector<CorrelationPart>& parts, const float* x, const float* bias);
 
-void grouped_backward_weights(const ConvShape& shape, const float* x, const float* dy, float* dw);
+// `db`, the sums of dy, comes along almost for nothing; it may be null.
+void grouped_backward_weights(const ConvShape& shape, const float* x, const float* dy, float* dw, float* db);
 
 }  // namespace cnnfast

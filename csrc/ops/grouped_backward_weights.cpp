@@ -36,8 +36,10 @@ class GroupedWeightsGradient {
                                   std::min(rows_, std::max<int64_t>(1, kMostTasks / ranges_)));
   }
 
-  void run(float* dw) {
-    const int64_t chunk_floats = groups_.blocks.count * block_floats_;
+  void run(float* dw, float* db) {
+    // Of each chunk: every block's gradient to the weights, then every block's sums of dy.
+    const int64_t weight_floats = groups_.blocks.count * block_floats_;
+    const int64_t chunk_floats = weight_floats + (db == nullptr ? 0 : groups_.blocks.count * lanes_);
     const Scratch sums(static_cast<size_t>(chunks_ * chunk_floats));
     const int64_t tasks = chunks_ * ranges_;
     parallel_tasks(tasks, threads_for(tasks, shape_.flops()), [&](int64_t task, int) {
@@ -46,11 +48,18 @@ class GroupedWeightsGradient {
       GroupedWeights t = blocks_between(first, last);
       t.dw = sums.data() + chunk * chunk_floats + first * block_floats_;
       std::memset(t.dw, 0, sizeof(float) * static_cast<size_t>((last - first) * block_floats_));
+      t.db = nullptr;
+      if (db != nullptr) {
+        t.db = sums.data() + chunk * chunk_floats + weight_floats + first * lanes_;
+        std::memset(t.db, 0, sizeof(float) * static_cast<size_t>((last - first) * lanes_));
+      }
       sum_rows(rows_ * chunk / chunks_, rows_ * (chunk + 1) / chunks_, t);
     });
     const double work = static_cast<double>(chunks_ * chunk_floats);
-    parallel_tasks(groups_.blocks.count, threads_for(groups_.blocks.count, work),
-                   [&](int64_t block, int) { add_chunks(block, sums.data(), chunk_floats, dw); });
+    parallel_tasks(groups_.blocks.count, threads_for(groups_.blocks.count, work), [&](int64_t block, int) {
+      add_chunks(block, sums.data(), chunk_floats, dw);
+      if (db != nullptr) add_bias_chunks(block, sums.data() + weight_floats, chunk_floats, db);
+    });
   }
 
  private:
@@ -144,6 +153,19 @@ class GroupedWeightsGradient {
     }
   }
 
+  void add_bias_chunks(int64_t block, const float* sums, int64_t chunk_floats, float* db) const {
+    UnpackPanels unpack;
+    unpack.from = sums + block * lanes_;
+    unpack.part = chunk_floats;
+    unpack.parts = static_cast<int>(chunks_);
+    unpack.rows = 1;
+    unpack.cols = static_cast<int>(groups_.groups_of(block) * groups_.out);
+    unpack.padded = static_cast<int>(lanes_);
+    unpack.to = db + groups_.first_group(block) * groups_.out;
+    unpack.row = lanes_;
+    kernels().unpack_panels(unpack);
+  }
+
   const ConvShape& shape_;
   const float *x_, *dy_;
   BlockedGroups groups_;
@@ -155,8 +177,8 @@ class GroupedWeightsGradient {
 
 }  // namespace
 
-void grouped_backward_weights(const ConvShape& shape, const float* x, const float* dy, float* dw) {
-  GroupedWeightsGradient(shape, x, dy).run(dw);
+void grouped_backward_weights(const ConvShape& shape, const float* x, const float* dy, float* dw, float* db) {
+  GroupedWeightsGradient(shape, x, dy).run(dw, db);
 }
 
 }  // namespace cnnfast

@@ -101,10 +101,11 @@ void check_forward(const ConvShape& s, const std::vector<float>& x, const std::v
 
 void check_gradients(const ConvShape& s, const std::vector<float>& x, const std::vector<float>& w) {
   const std::vector<float> dy = check::Random(4).values(checked_size(s.y_dims()));
-  std::vector<float> dx(x.size()), dw(w.size());
+  std::vector<float> dx(x.size()), dw(w.size()), db(static_cast<size_t>(s.out_channels));
   conv_backward_data(s, dy.data(), w.data(), dx.data());
-  conv_backward_weights(s, x.data(), dy.data(), dw.data());
-  std::vector<double> expected_dx(x.size()), expected_dw(w.size());
+  conv_backward_weights(s, x.data(), dy.data(), dw.data(), db.data());
+  std::vector<double> expected_dx(x.size()), expected_dw(w.size()), expected_db(db.size());
+  for (size_t i = 0; i < dy.size(); ++i) expected_db[i % db.size()] += dy[i];
   for_each_product(s, [&](int64_t xi, int64_t wi, int64_t yi) {
     expected_dx[xi] += double{dy[yi]} * w[wi];
     expected_dw[wi] += double{dy[yi]} * x[xi];
@@ -112,6 +113,7 @@ void check_gradients(const ConvShape& s, const std::vector<float>& x, const std:
   CHECK_ALL_CLOSE(dx, expected_dx, tolerance(s, s.taps() * s.group_out_channels()));
   const int64_t positions = s.axis[0].out * s.axis[1].out * s.axis[2].out;
   CHECK_ALL_CLOSE(dw, expected_dw, tolerance(s, s.images * positions));
+  CHECK_ALL_CLOSE(db, expected_db, tolerance(s, s.images * positions));
 }
 
 }  // namespace

@@ -39,14 +39,28 @@ def _conv(
     y = _core.conv_forward(shape, x_array, w, b, kind, alpha)
 
     def vjp(dy: FloatArray, needs: Sequence[bool]) -> Sequence[FloatArray | None]:
-        dz, db = before_activation(kind, alpha, y, dy, needs[2])
-        return (
-            _core.conv_backward_data(shape, dz, w) if needs[0] else None,
-            _core.conv_backward_weights(shape, x_array, dz) if needs[1] else None,
-            db,
-        )
+        return _gradients(shape, kind, alpha, x_array, w, y, dy, needs)
 
     return record(op, y, (x, kernel, bias), vjp)
+
+
+def _gradients(
+    shape: _core.ConvShape,
+    kind: str,
+    alpha: float,
+    x: FloatArray,
+    w: FloatArray,
+    y: FloatArray,
+    dy: FloatArray,
+    needs: Sequence[bool],
+) -> tuple[FloatArray | None, FloatArray | None, FloatArray | None]:
+    # The bias's gradient comes from the pass over dy that there is anyway: an activation's, else the kernel's.
+    together = kind == "linear" and needs[1] and needs[2]
+    dz, db = before_activation(kind, alpha, y, dy, needs[2] and not together)
+    dx = _core.conv_backward_data(shape, dz, w) if needs[0] else None
+    if together:
+        return dx, *_core.conv_backward_parameters(shape, x, dz)
+    return dx, _core.conv_backward_weights(shape, x, dz) if needs[1] else None, db
 
 
 def conv1d(
@@ -190,12 +204,8 @@ def _depthwise(
     y = _core.conv_forward(shape, x_array, grouped, b, kind, alpha)
 
     def vjp(dy: FloatArray, needs: Sequence[bool]) -> Sequence[FloatArray | None]:
-        dz, db = before_activation(kind, alpha, y, dy, needs[2])
-        return (
-            _core.conv_backward_data(shape, dz, grouped) if needs[0] else None,
-            _core.conv_backward_weights(shape, x_array, dz).reshape(w.shape) if needs[1] else None,
-            db,
-        )
+        dx, dw, db = _gradients(shape, kind, alpha, x_array, grouped, y, dy, needs)
+        return dx, None if dw is None else dw.reshape(w.shape), db
 
     return record(op, y, (x, kernel, bias), vjp)
 
