@@ -189,7 +189,8 @@ CNNFAST_INLINE void gradient_taps(const GroupedWeights& t, int64_t b, int k, int
       }
       if constexpr (!kPermuted) sum += gradient[0];
       CNNFAST_UNROLL for (int i = 0; i < kTaps; ++i) {
-        const Vec value = load_block<kWhole>(x[i] + place, in);
+        Vec value = load_block<kWhole>(x[i] + place, in);
+        if constexpr (kChannels > 1) value = in_register(value);  // loaded once for all of them
         CNNFAST_UNROLL for (int j = 0; j < kChannels; ++j) acc[j][i] = fma(value, gradient[j], acc[j][i]);
       }
       dy += t.dy_pixel;

@@ -5,6 +5,7 @@
 #include "dispatch.h"
 #include "ops/group_blocks.h"
 #include "ops/grouped.h"
+#include "ops/window.h"
 #include "runtime/memory.h"
 #include "runtime/parallel.h"
 
@@ -15,6 +16,9 @@ constexpr int64_t kMostTasks = 64;
 constexpr int64_t kRangeBlocks = 8;  // of one task: what it reads of a pixel is nearly contiguous
 // Pixels that are added up for every block in turn: their x and dy stay in the first-level cache.
 constexpr int64_t kTileRows = 4, kTileCols = 8;
+// Where a block's pixels are read several times they are copied first: in the images, neighbours share few cache sets.
+constexpr int64_t kCopyFloats = (16 << 10) / 4;
+constexpr int64_t kCopyPixels = 192;
 constexpr int64_t kPixelsPerTap = 32;  // at least, of a chunk: else adding chunks up costs more than they do
 
 class GroupedWeightsGradient {
@@ -27,13 +31,20 @@ class GroupedWeightsGradient {
         lanes_(kernels().limits.lanes),
         taps_(shape.taps()),
         rows_(shape.images * shape.axis[0].out * shape.axis[1].out),
-        col_pieces_(axis_pieces(shape.axis[2], 0, shape.axis[2].out)) {
+        col_pieces_(axis_pieces(shape.axis[2], 0, shape.axis[2].out)),
+        copies_(groups_.out > 1),
+        grid_(block_source(groups_.blocks.block_in), shape.images, kCopyFloats, kCopyPixels),
+        layout_(block_source(groups_.blocks.block_in), grid_, Runs::lanes),
+        last_layout_(block_source(groups_.blocks.last_in), grid_, Runs::lanes) {
     channel_floats_ = taps_ * lanes_;
     block_floats_ = groups_.out * channel_floats_;
     const int64_t pixels = rows_ * shape.axis[2].out;
     ranges_ = (groups_.blocks.count + kRangeBlocks - 1) / kRangeBlocks;
     chunks_ = std::clamp<int64_t>(pixels / (kPixelsPerTap * taps_), 1,
-                                  std::min(rows_, std::max<int64_t>(1, kMostTasks / ranges_)));
+                                  std::min(units(), std::max<int64_t>(1, kMostTasks / ranges_)));
+    for (const int64_t run : layout_.runs()) {
+      copied_taps_.push_back({run, static_cast<int64_t>(copied_taps_.size()) * lanes_});
+    }
   }
 
   void run(float* dw, float* db) {
@@ -42,7 +53,10 @@ class GroupedWeightsGradient {
     const int64_t chunk_floats = weight_floats + (db == nullptr ? 0 : groups_.blocks.count * lanes_);
     const Scratch sums(static_cast<size_t>(chunks_ * chunk_floats));
     const int64_t tasks = chunks_ * ranges_;
-    parallel_tasks(tasks, threads_for(tasks, shape_.flops()), [&](int64_t task, int) {
+    const int threads = threads_for(tasks, shape_.flops());
+    const int64_t dy_floats = grid_.largest_rows() * grid_.largest_cols() * lanes_;
+    const Scratch scratch(threads, copies_ ? static_cast<size_t>(layout_.scratch_floats() + dy_floats) : 0);
+    parallel_tasks(tasks, threads, [&](int64_t task, int thread) {
       const int64_t chunk = task / ranges_, range = task % ranges_;
       const int64_t first = groups_.blocks.count * range / ranges_, last = groups_.blocks.count * (range + 1) / ranges_;
       GroupedWeights t = blocks_between(first, last);
@@ -53,7 +67,12 @@ class GroupedWeightsGradient {
         t.db = sums.data() + chunk * chunk_floats + weight_floats + first * lanes_;
         std::memset(t.db, 0, sizeof(float) * static_cast<size_t>((last - first) * lanes_));
       }
-      sum_rows(rows_ * chunk / chunks_, rows_ * (chunk + 1) / chunks_, t);
+      const int64_t begin = units() * chunk / chunks_, end = units() * (chunk + 1) / chunks_;
+      if (copies_) {
+        for (int64_t i = begin; i < end; ++i) sum_copies(grid_[i], first, last, t, scratch.part(thread));
+      } else {
+        sum_rows(begin, end, t);
+      }
     });
     const double work = static_cast<double>(chunks_ * chunk_floats);
     parallel_tasks(groups_.blocks.count, threads_for(groups_.blocks.count, work), [&](int64_t block, int) {
@@ -63,6 +82,12 @@ class GroupedWeightsGradient {
   }
 
  private:
+  // One block's channels.
+  WindowSource block_source(int channels) const { return {shape_.axis, shape_.in_channels, channels}; }
+
+  // What chunks are made of.
+  int64_t units() const { return copies_ ? grid_.size() : rows_; }
+
   // What the kernel needs to know of the blocks [first, last), x and dy beginning there.
   GroupedWeights blocks_between(int64_t first, int64_t last) const {
     const Axis &h = shape_.axis[1], &w = shape_.axis[2];
@@ -128,6 +153,49 @@ class GroupedWeightsGradient {
     kernels().grouped_weights(t);
   }
 
+  // Adds a block of pixels up for the channels' blocks [first, last), each from copies of x and dy.
+  void sum_copies(const OutputBlock& block, int64_t first, int64_t last, const GroupedWeights& sums,
+                  float* scratch) const {
+    GroupedWeights t = sums;
+    const int lanes = static_cast<int>(lanes_);
+    t.blocks = {1, 1, lanes, lanes, lanes, lanes, groups_.blocks.places};
+    t.dy_pixel = lanes_;
+    t.dy_row = block.cols() * lanes_;
+    t.rows = block.rows();
+    t.cols = block.cols();
+    t.taps = copied_taps_.data();
+    t.tap_count = static_cast<int>(copied_taps_.size());
+    float* dy = scratch + layout_.scratch_floats();
+    for (int64_t b = first; b < last; ++b) {
+      const bool is_last = b == groups_.blocks.count - 1;
+      const WindowView view = (is_last ? last_layout_ : layout_).view(block, x_, b * groups_.blocks.block_in, scratch);
+      t.x = view.first;
+      t.x_pixel = view.pixel;
+      t.x_row = view.row;
+      copy_dy(block, b * groups_.blocks.block_out, is_last ? groups_.blocks.last_out : groups_.blocks.block_out, dy);
+      t.dy = dy;
+      kernels().grouped_weights(t);
+      t.dw += block_floats_;
+      if (t.db != nullptr) t.db += lanes_;
+    }
+  }
+
+  void copy_dy(const OutputBlock& block, int64_t channel, int channels, float* to) const {
+    const auto& a = shape_.axis;
+    PackPanel pack;
+    pack.row = shape_.out_channels;
+    pack.col = 1;
+    pack.rows = block.cols();
+    pack.cols = channels;
+    pack.padded = static_cast<int>(lanes_);
+    for (int64_t r = block.row_begin; r < block.row_end; ++r, to += block.cols() * lanes_) {
+      const int64_t pixel = ((block.image * a[0].out + block.depth) * a[1].out + r) * a[2].out + block.col_begin;
+      pack.from = dy_ + pixel * shape_.out_channels + channel;
+      pack.to = to;
+      kernels().pack_panel(pack);
+    }
+  }
+
   // Adds a block's chunks up, always in the same order, and takes its groups apart: dw[tap, c, group, k].
   void add_chunks(int64_t block, float* sums, int64_t chunk_floats, float* dw) const {
     float* from = sums + block * block_floats_;
@@ -172,6 +240,10 @@ class GroupedWeightsGradient {
   int64_t lanes_, taps_;
   int64_t rows_;  // of all images
   std::vector<AxisPiece> col_pieces_;
+  bool copies_;
+  BlockGrid grid_;  // of copies
+  WindowLayout layout_, last_layout_;
+  std::vector<TapPlace> copied_taps_;
   int64_t channel_floats_, block_floats_, ranges_, chunks_;
 };
 

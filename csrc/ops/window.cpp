@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cstring>
 
+#include "dispatch.h"
+
 namespace cnnfast {
 namespace {
 
@@ -91,8 +93,14 @@ OutputBlock BlockGrid::operator[](int64_t index) const {
 WindowLayout::WindowLayout(const WindowSource& source, const BlockGrid& grid, Runs runs)
     : source_(source), copies_windows_(runs == Runs::windows && source.taps() > 1) {
   const Axis &d = source.axis[0], &h = source.axis[1], &w = source.axis[2];
-  in_place_ = runs != Runs::spread && stays_inside(d) && stays_inside(h) && stays_inside(w);
-  slab_channels_ = in_place_ ? source.pixel_channels : source.channels + (runs == Runs::spread ? kSpreadFloats : 0);
+  const bool always_copied = runs == Runs::spread || runs == Runs::lanes;
+  in_place_ = !always_copied && stays_inside(d) && stays_inside(h) && stays_inside(w);
+  const int64_t lanes = kernels().limits.lanes;
+  slab_channels_ = in_place_              ? source.pixel_channels
+                   : runs == Runs::spread ? source.channels + kSpreadFloats
+                   : runs == Runs::lanes  ? ceil_div(source.channels, lanes) * lanes
+                                          : source.channels;
+  copies_vectors_ = runs != Runs::spread && slab_channels_ % lanes == 0;
   slab_rows_ = slab_span(h, grid.largest_rows());
   slab_cols_ = slab_span(w, grid.largest_cols());
   pitch_ = (in_place_ ? w.in : slab_cols_) * slab_channels_;
@@ -100,8 +108,8 @@ WindowLayout::WindowLayout(const WindowSource& source, const BlockGrid& grid, Ru
   if (!in_place_) slab_floats_ = d.window * plane_;
 
   // A tap row is one run where its taps are neighbours and hold nothing but this group's channels.
-  const bool whole_rows = runs != Runs::taps && runs != Runs::spread && (w.dilation == 1 || w.window == 1) &&
-                          slab_channels_ == source.channels;
+  const bool whole_rows =
+      runs != Runs::taps && !always_copied && (w.dilation == 1 || w.window == 1) && slab_channels_ == source.channels;
   slab_run_length_ = whole_rows ? w.window * source.channels : source.channels;
   for (int64_t kd = 0; kd < d.window; ++kd) {
     for (int64_t kh = 0; kh < h.window; ++kh) {
@@ -169,6 +177,16 @@ void WindowLayout::copy_slab(const OutputBlock& block, const float* x, int64_t c
       to += left * slab_channels_;
       if (dense) {
         copy(to, from, (right - left) * channels);
+      } else if (copies_vectors_) {
+        PackPanel pack;
+        pack.from = from;
+        pack.row = pixel;
+        pack.col = 1;
+        pack.rows = right - left;
+        pack.cols = static_cast<int>(channels);
+        pack.padded = static_cast<int>(slab_channels_);
+        pack.to = to;
+        kernels().pack_panel(pack);
       } else {
         for (int64_t c = 0; c < right - left; ++c) copy(to + c * slab_channels_, from + c * pixel, channels);
       }

@@ -61,6 +61,7 @@ enum class Runs {
   taps,     // always a tap
   windows,  // a whole window, copied pixel by pixel (im2col)
   spread,   // a tap, copied so that neighbouring pixels do not fall into one set of the first-level cache
+  lanes,    // a tap, copied so that every pixel takes whole vectors, zero past its channels
 };
 
 class WindowLayout {
@@ -83,6 +84,7 @@ class WindowLayout {
   WindowSource source_;
   bool in_place_;  // the kernels read x itself
   bool copies_windows_;
+  bool copies_vectors_;  // the slab's pixels are whole vectors
   int64_t slab_channels_;
   int64_t slab_rows_, slab_cols_;  // per depth tap
   int64_t pitch_, plane_;          // floats from row to row, and from depth tap to depth tap
