@@ -32,8 +32,9 @@ endif()
 
 if(cnnfast_cpu MATCHES "^(x86_64|AMD64|amd64)$")
   cnnfast_add_isa(baseline)
-  cnnfast_add_isa(avx2 -mavx2 -mfma)
-  cnnfast_add_isa(avx512 -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx2 -mfma -mprefer-vector-width=512)
+  # To fetch for writing does nothing on processors that have AVX2 but not that.
+  cnnfast_add_isa(avx2 -mavx2 -mfma -mprfchw)
+  cnnfast_add_isa(avx512 -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx2 -mfma -mprfchw -mprefer-vector-width=512)
 elseif(cnnfast_cpu MATCHES "^(aarch64|arm64|ARM64)$")
   cnnfast_add_isa(neon)
 else()

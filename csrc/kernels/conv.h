@@ -28,6 +28,7 @@ struct ConvTile {
   int vectors;            // 1 <= vectors <= kMaxPanelVectors
   bool accumulate;        // start from y instead of the bias
   bool fetch_ahead;       // the next pixels come from far: pixels that share no windows, read once
+  bool fetch_y;           // y is no scratch memory: its lines are in no near cache
   Activation activation;  // linear, relu, relu6 or leaky_relu; the others run over the finished row
   float alpha;
 };

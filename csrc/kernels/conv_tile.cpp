@@ -21,6 +21,14 @@ CNNFAST_INLINE void start(const ConvTile& t, const float* y, Vec (&acc)[Pixels][
   }
 }
 
+// A store to a line that no cache has waits until it was read. So they are asked for while the sums are computed.
+template <int Pixels, int Vectors>
+CNNFAST_INLINE void fetch_for_writing(const ConvTile& t, const float* y) {
+  CNNFAST_UNROLL for (int p = 0; p < Pixels; ++p) {
+    CNNFAST_UNROLL for (int k = 0; k < Vectors * kLanes; k += kLineFloats) __builtin_prefetch(y + p * t.y_pixel + k, 1);
+  }
+}
+
 template <int Pixels, int Vectors>
 CNNFAST_INLINE void finish(const ConvTile& t, float* y, const Vec (&acc)[Pixels][Vectors]) {
   CNNFAST_UNROLL for (int v = 0; v < Vectors; ++v) {
@@ -37,6 +45,7 @@ template <int Pixels, int Vectors>
 void tile(const ConvTile& t, const float* x, float* y) {
   Vec acc[Pixels][Vectors];
   start<Pixels, Vectors>(t, y, acc);
+  if (t.fetch_y) fetch_for_writing<Pixels, Vectors>(t, y);
   const float* w = t.w;
   const int64_t stride = t.x_pixel, stride3 = 3 * t.x_pixel;
   for (int r = 0; r < t.run_count; ++r) {

@@ -14,12 +14,15 @@ namespace {
 
 constexpr int64_t kBlockFloats = (256 << 10) / 4;   // a block's input stays in the second-level cache
 constexpr int64_t kWeightFloats = (512 << 10) / 4;  // and beside it the panels that pass over it
+constexpr int64_t kNearFloats = (40 << 10) / 4;     // of a panel that stays in the first-level cache
 constexpr int kTasksPerThread = 4;
 
-// Wide panels pay where a window is long and a pixel's neighbours would fall into one cache set.
+// Wide panels load less for each product and write more neighbours at a time, but are read for half as many pixels:
+// they pay while they stay in the first-level cache, and where neighbouring pixels would not share a line.
 int panel_vectors(const Correlation& c, const KernelLimits& limits) {
   const int64_t wanted = (c.out_channels + limits.lanes - 1) / limits.lanes;
-  const bool wide = limits.accumulators >= 28 && c.source.taps() == 1 && c.source.channels >= 256;
+  const bool near = c.source.window_floats() * kMaxPanelVectors * limits.lanes <= kNearFloats;
+  const bool wide = limits.accumulators >= 28 && (near || c.source.taps() == 1);
   return static_cast<int>(std::clamp<int64_t>(wanted, 1, wide ? 4 : 2));
 }
 
@@ -89,6 +92,7 @@ class Loops {
     tile.pixels = block.cols();
     tile.accumulate = false;
     tile.fetch_ahead = c_.source.taps() == 1;
+    tile.fetch_y = true;
     tile.activation = piecewise_linear(c_.activation) ? c_.activation : Activation::linear;
     tile.alpha = c_.alpha;
     for (int64_t r = 0; r < block.rows(); ++r) {
