@@ -44,7 +44,7 @@ VectorJacobianProduct = Callable[[FloatArray, Sequence[bool]], Sequence["npt.NDA
 class _Node:
     """One recorded operation."""
 
-    __slots__ = ("input_keys", "input_shapes", "op", "output_key", "variables", "vjp")
+    __slots__ = ("around", "input_keys", "input_shapes", "op", "output_key", "variables", "vjp")
 
     def __init__(self, op: str, inputs: Sequence[Any], output: Tensor, vjp: VectorJacobianProduct) -> None:
         self.op = op
@@ -53,6 +53,7 @@ class _Node:
         self.output_key = output._key
         self.variables: list[tuple[Variable, int]] = []
         self.vjp = vjp
+        self.around: _Node | None = None
         for x in inputs:
             if isinstance(x, Value):
                 self.input_keys.append(x._key)
@@ -62,6 +63,13 @@ class _Node:
             else:
                 self.input_keys.append(0)
                 self.input_shapes.append(None)
+
+    def played(self, needed: set[int], wanted: set[int]) -> _Node:
+        """The node to play back: the way around the input where the tape knows it and the input is not `wanted`."""
+        around = self.around
+        if around is None or around.input_keys[0] not in needed or self.input_keys[0] in wanted:
+            return self
+        return around
 
     def gradients(self, dy: FloatArray, needed: set[int]) -> list[tuple[int, FloatArray]]:
         """The key of each input whose gradient is needed, with that gradient."""
@@ -279,7 +287,7 @@ class GradientTape:
             if node.output_key not in grads or node.output_key not in needed:
                 continue
             dy = grads[node.output_key] if node.output_key in wanted else grads.pop(node.output_key)
-            for key, gradient in node.gradients(dy, needed):
+            for key, gradient in node.played(needed, wanted).gradients(dy, needed):
                 grads[key] = _sum(grads[key], gradient) if key in grads else gradient
 
 
@@ -391,7 +399,13 @@ def is_recorded(*inputs: Any) -> bool:
     return any(tape._follows_any(inputs) for tape in _active.stack) if _active.stack else False
 
 
-def record(op: str, value: FloatArray, inputs: Sequence[Any], vjp: VectorJacobianProduct) -> Any:
+def record(
+    op: str,
+    value: FloatArray,
+    inputs: Sequence[Any],
+    vjp: VectorJacobianProduct,
+    around: tuple[Sequence[Any], VectorJacobianProduct] | None = None,
+) -> Any:
     """Hand a result over to the recording tapes.
 
     Args:
@@ -400,6 +414,8 @@ def record(op: str, value: FloatArray, inputs: Sequence[Any], vjp: VectorJacobia
         inputs: its differentiable inputs, as the caller gave them: arrays, tensors or variables.
         vjp: called with dy (an array of `value`'s shape) and one flag per input that tells whether its gradient is
             wanted; returns one gradient per input, None where it is not.
+        around: other inputs, which the only one of `inputs` was made of, and the product for these: the quicker way
+            back, taken by a tape that follows the first of them unless the gradient of the input itself is asked for.
 
     Returns:
         A `Tensor` where a tape follows an input or an input is a `Tensor`, else the float32 array.
@@ -413,6 +429,8 @@ def record(op: str, value: FloatArray, inputs: Sequence[Any], vjp: VectorJacobia
         return array
     output = wrap(array)
     node = _Node(op, inputs, output, vjp)
+    if around is not None:
+        node.around = _Node(op, around[0], output, around[1])
     for tape in tapes:
         tape._append(node)
     return output

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any, NoReturn, TypeGuard, Union
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, TypeGuard, Union
 
 import numpy as np
 import numpy.typing as npt
@@ -177,6 +177,18 @@ class Value(_Operators):
         return format(self.item(), spec) if spec else str(self)
 
 
+class Activated(NamedTuple):
+    """How an operation made a tensor: activation `kind` with its `alpha`, of `linear` plus `bias`.
+
+    `linear` stands for what was never stored: only the tape knows it, by its key.
+    """
+
+    kind: str
+    alpha: float
+    linear: Tensor
+    bias: ArrayLike | None
+
+
 class Tensor(Value):
     """An immutable float32 array that a `GradientTape` can follow.
 
@@ -200,7 +212,7 @@ class Tensor(Value):
         6.0
     """
 
-    __slots__ = ("__weakref__", "_key", "_value")
+    __slots__ = ("__weakref__", "_activated", "_key", "_value")
 
     def __init__(self, value: ArrayLike) -> None:
         if isinstance(value, Value):
@@ -211,6 +223,7 @@ class Tensor(Value):
         # A copy: what the caller may still write to must not be the tensor's own memory.
         self._value = to_float32(value, "Tensor", "value").copy()
         self._key = next(_keys)
+        self._activated: Activated | None = None
 
     def numpy(self) -> FloatArray:
         """The value as a NumPy array (a read-only view; copy it to change it)."""
@@ -334,4 +347,5 @@ def wrap(array: FloatArray) -> Tensor:
     tensor = Tensor.__new__(Tensor)
     tensor._value = array
     tensor._key = next(_keys)
+    tensor._activated = None
     return tensor

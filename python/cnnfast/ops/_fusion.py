@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from typing import Any
+
 from cnnfast import _core
-from cnnfast.autograd import ArrayLike, FloatArray, to_float32
+from cnnfast.autograd import ArrayLike, FloatArray, is_recorded, record, to_float32
+from cnnfast.tensor import Activated
 
 LEAKY_SLOPE = 0.2  # Keras's default
 FUSED_ACTIVATIONS = ("linear", "relu", "relu6", "leaky_relu", "sigmoid", "tanh")
+# Their gradients are selections: what receives no gradient hands none on, even a NaN.
+_BENT = ("relu", "relu6", "leaky_relu")
+# Below this many elements recording another step takes longer than it saves.
+_TWO_STEPS_SIZE = 16384
 
 
 def fused_activation(op: str, activation: str | None) -> tuple[str, float]:
@@ -36,3 +44,26 @@ def before_activation(
     if needs_bias:
         return _core.activation_backward_sums(kind, y, dy, alpha)
     return _core.activation_backward(kind, y, dy, alpha), None
+
+
+def record_activated(
+    op: str,
+    y: FloatArray,
+    inputs: tuple[Any, Any, Any],
+    kind: str,
+    alpha: float,
+    gradients: Callable[[str, FloatArray, Sequence[bool]], Sequence[FloatArray | None]],
+) -> Any:
+    """Record `y` = activation(linear(x, kernel) + bias); `gradients` is told which activation's output to take y for.
+
+    A large result is recorded in two steps, so that a max pooling may go around the second: its gradient arrives at few
+    elements, and passing the activation is cheaper before it is spread over all of them.
+    """
+    x, kernel, bias = inputs
+    if kind not in _BENT or y.size < _TWO_STEPS_SIZE or not is_recorded(x, kernel):
+        return record(op, y, inputs, lambda dy, needs: gradients(kind, dy, needs))
+
+    linear = record(op, y, (x, kernel), lambda dy, needs: gradients("linear", dy, (*needs, False))[:2])
+    output = record(op, y, (linear, bias), lambda dy, needs: before_activation(kind, alpha, y, dy, needs[1]))
+    output._activated = Activated(kind, alpha, linear, bias)
+    return output

@@ -11,7 +11,7 @@ from typing import Any
 
 from cnnfast import _core
 from cnnfast.autograd import ArrayLike, FloatArray, record, to_float32
-from cnnfast.ops._fusion import before_activation, fused_activation, optional_float32
+from cnnfast.ops._fusion import before_activation, fused_activation, optional_float32, record_activated
 
 IntPerAxis = int | Sequence[int]
 Padding = str | int | Sequence[tuple[int, int]]
@@ -38,10 +38,10 @@ def _conv(
     kind, alpha = fused_activation(op, activation)
     y = _core.conv_forward(shape, x_array, w, b, kind, alpha)
 
-    def vjp(dy: FloatArray, needs: Sequence[bool]) -> Sequence[FloatArray | None]:
+    def gradients(kind: str, dy: FloatArray, needs: Sequence[bool]) -> Sequence[FloatArray | None]:
         return _gradients(shape, kind, alpha, x_array, w, y, dy, needs)
 
-    return record(op, y, (x, kernel, bias), vjp)
+    return record_activated(op, y, (x, kernel, bias), kind, alpha, gradients)
 
 
 def _gradients(
@@ -203,11 +203,11 @@ def _depthwise(
     kind, alpha = fused_activation(op, activation)
     y = _core.conv_forward(shape, x_array, grouped, b, kind, alpha)
 
-    def vjp(dy: FloatArray, needs: Sequence[bool]) -> Sequence[FloatArray | None]:
+    def gradients(kind: str, dy: FloatArray, needs: Sequence[bool]) -> Sequence[FloatArray | None]:
         dx, dw, db = _gradients(shape, kind, alpha, x_array, grouped, y, dy, needs)
         return dx, None if dw is None else dw.reshape(w.shape), db
 
-    return record(op, y, (x, kernel, bias), vjp)
+    return record_activated(op, y, (x, kernel, bias), kind, alpha, gradients)
 
 
 def depthwise_conv1d(

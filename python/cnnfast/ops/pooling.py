@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from cnnfast import _core
-from cnnfast.autograd import ArrayLike, FloatArray, is_recorded, record, to_float32
+from cnnfast.autograd import ArrayLike, FloatArray, Tensor, is_recorded, record, to_float32
+from cnnfast.ops._fusion import before_activation
 
 IntOrInts = int | Sequence[int]
 # "valid", "same", an integer for both ends of every axis, or one (before, after) pair per axis.
@@ -84,7 +85,17 @@ def _max_pool(
     def vjp(dy: FloatArray, needs: Sequence[bool]) -> tuple[FloatArray]:
         return (pooling.max_backward(winners, to_float32(dy, op, "dy")),)
 
-    return record(op, y, (x,), vjp)
+    activated = x._activated if isinstance(x, Tensor) else None
+    if activated is None:
+        return record(op, y, (x,), vjp)
+    kind, alpha, linear, bias = activated
+
+    # The activation's slope at a winner can be told from the maximum, and all others get no gradient.
+    def vjp_around_activation(dy: FloatArray, needs: Sequence[bool]) -> Sequence[FloatArray | None]:
+        dz, db = before_activation(kind, alpha, y, dy, needs[1])
+        return pooling.max_backward(winners, dz), db
+
+    return record(op, y, (x,), vjp, around=((linear, bias), vjp_around_activation))
 
 
 def max_pool1d(
