@@ -22,10 +22,12 @@ from cnnfast.config import (
 )
 from cnnfast.gradcheck import gradcheck
 from cnnfast.ops import convert_to_tensor
+from cnnfast.symbolic import KerasTensor
 
 __all__ = [
     "GradientTape",
     "Input",
+    "KerasTensor",
     "Model",
     "Sequential",
     "Tensor",

@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cnnfast import _core
+from cnnfast.structure import arranged_like, leaves
 from cnnfast.tensor import ArrayLike, FloatArray, Tensor, Value, Variable, is_float32, to_float32, wrap
 
 __all__ = [
@@ -160,7 +161,7 @@ class GradientTape:
         Raises:
             TypeError: for a NumPy array. Its own operators would drop the gradient silently: wrap it in `Tensor`.
         """
-        for x in _flatten(tensor):
+        for x in leaves(tensor):
             if not isinstance(x, Value):
                 raise TypeError(
                     f"GradientTape.watch: expected a Tensor or Variable, got {type(x).__name__}; "
@@ -271,7 +272,7 @@ class GradientTape:
         # Another tape may follow what this gradient depends on.
         dependencies = [*targets, *seeds]
         found = [_result(grads.get(x._key), x, dependencies, zero) for x in source_list]
-        return _like(sources, iter(found))
+        return arranged_like(sources, iter(found))
 
     def _depends_on(self, source_keys: Iterable[int]) -> set[int]:
         """The keys of the sources and of everything recorded that was computed from them."""
@@ -317,35 +318,8 @@ def _consume(nodes: list[_Node]) -> Iterator[_Node]:
         yield nodes.pop()
 
 
-def _flatten(structure: Any) -> list[Any]:
-    """The leaves of nested lists, tuples and dicts, in order."""
-    if isinstance(structure, dict):
-        structure = list(structure.values())
-    if not isinstance(structure, (list, tuple)):
-        return [structure]
-    leaves: list[Any] = []
-    for part in structure:
-        if isinstance(part, Value):
-            leaves.append(part)
-        else:
-            leaves.extend(_flatten(part))
-    return leaves
-
-
-def _like(structure: Any, leaves: Iterator[Any]) -> Any:
-    """The leaves arranged as `_flatten` found them."""
-    if isinstance(structure, dict):
-        return {key: _like(part, leaves) for key, part in structure.items()}
-    if isinstance(structure, (list, tuple)):
-        parts = [next(leaves) if isinstance(part, Value) else _like(part, leaves) for part in structure]
-        if isinstance(structure, list):
-            return parts
-        return type(structure)(*parts) if hasattr(structure, "_fields") else tuple(parts)
-    return next(leaves)
-
-
 def _sources(sources: Any) -> list[Value]:
-    flat = _flatten(sources)
+    flat = leaves(sources)
     for x in flat:
         if not isinstance(x, Value):
             raise TypeError(f"GradientTape.gradient: a source must be a Tensor or Variable, got {type(x).__name__}")
@@ -353,7 +327,7 @@ def _sources(sources: Any) -> list[Value]:
 
 
 def _targets(target: Any) -> list[Any]:
-    flat = _flatten(target)
+    flat = leaves(target)
     for x in flat:
         if not isinstance(x, (Value, np.ndarray, np.generic, float, int)):
             raise TypeError(f"GradientTape.gradient: a target must be a Tensor, got {type(x).__name__}")
@@ -365,7 +339,7 @@ def _seeds(target: Any, output_gradients: Any) -> list[Any]:
     if not isinstance(target, (dict, list, tuple)):
         return [output_gradients]
     if output_gradients is None:
-        return [None] * len(_flatten(target))
+        return [None] * len(leaves(target))
     if isinstance(target, dict):
         if not isinstance(output_gradients, dict) or output_gradients.keys() != target.keys():
             raise ValueError("GradientTape.gradient: output_gradients expects a dict with the keys of target")

@@ -6,10 +6,10 @@ from typing import Any
 
 from cnnfast import activations, ops
 from cnnfast.arguments import integer, real
-from cnnfast.layers.base import Layer
+from cnnfast.layers.base import SameShape
 
 
-class Activation(Layer):
+class Activation(SameShape):
     """Apply an activation function.
 
     Args:
@@ -29,7 +29,7 @@ class Activation(Layer):
         return self.activation(x)
 
 
-class ReLU(Layer):
+class ReLU(SameShape):
     """Rectified linear unit: `max(x, 0)`, or its general form.
 
     Args:
@@ -58,7 +58,7 @@ class ReLU(Layer):
         return activations.relu(x, self.negative_slope, self.max_value, self.threshold)
 
 
-class LeakyReLU(Layer):
+class LeakyReLU(SameShape):
     """ReLU that lets a little through: `x` where positive, else `negative_slope * x`, so that no unit dies.
 
     Args:
@@ -81,7 +81,7 @@ class LeakyReLU(Layer):
         return ops.leaky_relu(x, negative_slope=self.negative_slope)
 
 
-class Softmax(Layer):
+class Softmax(SameShape):
     """Positive values with sum 1, in proportion to `exp(x)`.
 
     Args:

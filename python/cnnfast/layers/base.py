@@ -5,24 +5,42 @@ from __future__ import annotations
 import inspect
 import math
 import re
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 import numpy.typing as npt
 
 from cnnfast import initializers
 from cnnfast.arguments import refuse_unsupported
-from cnnfast.autograd import Tensor, Variable, to_float32
+from cnnfast.autograd import Tensor, Value, Variable, to_float32
 from cnnfast.configured import Configured
-
-# With the batch first; None where a size is not fixed.
-Shape = tuple[int | None, ...]
+from cnnfast.structure import leaves, map_leaves
+from cnnfast.symbolic import (
+    Node,
+    Shape,
+    SymbolicArgumentError,
+    described,
+    has_symbolic,
+    is_shape,
+    shapes_of,
+    tried_shapes,
+)
 
 _next_suffix: dict[str, int] = {}
 _weight_source: ContextVar[Callable[[tuple[int, ...]], Any] | None] = ContextVar("weight_source", default=None)
+
+
+class _Context(threading.local):
+    """Whether the layer that computes at present trains."""
+
+    training = False
+
+
+_context = _Context()
 
 
 class Layer(Configured):
@@ -79,6 +97,7 @@ class Layer(Configured):
         self.given_input_shape: Shape | None = None if input_shape is None else (None, *input_shape)
         self._own_trained: list[Variable] = []
         self._own_kept: list[Variable] = []
+        self._inbound_nodes: list[Node] = []
         self._trainable = bool(trainable)
 
     def __repr__(self) -> str:
@@ -86,31 +105,90 @@ class Layer(Configured):
 
     # Computing
 
-    def call(self, x: Any, training: bool = False) -> Any:
+    def call(self, *args: Any, **kwargs: Any) -> Any:
         """Compute the layer's output; what subclasses define, with or without `training`."""
         raise NotImplementedError(f"{type(self).__name__} defines no call()")
 
-    def __call__(self, x: Any, training: bool = False) -> Any:
-        """Build the layer if need be and compute its output.
+    def __call__(self, x: Any, /, *args: Any, training: bool | None = None, **kwargs: Any) -> Any:
+        """Build the layer if need be and compute its output, or describe it where `x` is symbolic.
 
         Args:
-            x: an array or tensor with the batch first.
-            training: whether layers that differ in training (dropout, batch normalization) act as in training.
+            x: an array or tensor with the batch first, or several in a list, tuple or dict.
+            *args: handed on to `call`.
+            training: whether layers that differ in training (dropout, batch normalization) act as in training; as the
+                layer around this one by default.
+            **kwargs: handed on to `call`.
         """
+        before = _context.training
         try:
-            if type(x) is not Tensor and not isinstance(x, Variable):
-                x = to_float32(x, self.name)
-            if not self.built:
-                self._build_once((None, *x.shape[1:]))
-            return self.call(x, training=training) if self._call_takes_training else self.call(x)
-        except (ValueError, TypeError) as error:
-            if not self._names_errors or type(error) not in (ValueError, TypeError):
+            if type(x) is not Tensor:
+                x = _as_arrays(x, self.name)
+            if not ((args or kwargs) and has_symbolic((args, kwargs))):
+                if not self.built:
+                    self._build_once(_open_batch(shapes_of(x)))
+                if training is not None:
+                    _context.training = training
+                if self._call_takes_training:
+                    kwargs["training"] = _context.training
+                return self.call(x, *args, **kwargs)
+        except SymbolicArgumentError:
+            if not has_symbolic(x):
                 raise
-            raise type(error)(f"{type(self).__name__} {self.name!r}: {error}") from error
+        except (ValueError, TypeError) as error:
+            self._raise_named(error)
+        finally:
+            _context.training = before
+        return self._describe(x, args, kwargs, training)
 
-    def compute_output_shape(self, input_shape: Shape) -> Shape:
-        """The output's shape for an input's shape, both with the batch first and None for sizes that are not fixed."""
-        return tuple(input_shape)
+    def _raise_named(self, error: Exception) -> NoReturn:
+        """Raise the error again, with the layer's name in front."""
+        if not self._names_errors or type(error) not in (ValueError, TypeError):
+            raise error
+        raise type(error)(f"{type(self).__name__} {self.name!r}: {error}") from error
+
+    def _describe(self, x: Any, args: tuple[Any, ...], kwargs: dict[str, Any], training: bool | None) -> Any:
+        """Note the call down and return symbolic tensors."""
+        outputs = self.compute_output_spec(x, *args, **kwargs)
+        if training is not None:
+            kwargs = {**kwargs, "training": training}
+        return Node(self, (x, *args), kwargs, outputs).outputs
+
+    def compute_output_spec(self, x: Any, /, *args: Any, **kwargs: Any) -> Any:
+        """Symbolic tensors like those that a call with these arguments gives; builds the layer."""
+        try:
+            shapes = shapes_of(x)
+            self._build_once(shapes)
+            if type(self).compute_output_shape is not Layer.compute_output_shape and not has_symbolic((args, kwargs)):
+                return described(self.compute_output_shape(shapes))
+        except (ValueError, TypeError) as error:
+            self._raise_named(error)
+        return described(tried_shapes(self, (x, *args), kwargs))
+
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        """The output's shape for an input's shape, both with the batch first and None for sizes that are not fixed.
+
+        Found by calling the layer with zeros, where a subclass does not tell it at less expense.
+
+        Args:
+            input_shape: one shape, or a list, tuple or dict of them where the layer takes several inputs.
+        """
+        self._build_once(input_shape)
+        return tried_shapes(self, (described(input_shape),), {})
+
+    @property
+    def input(self) -> Any:
+        """The symbolic tensor (or tensors) that the layer was first called on."""
+        return self._first_call("input").args[0]
+
+    @property
+    def output(self) -> Any:
+        """The symbolic tensor (or tensors) that the layer's first symbolic call returned."""
+        return self._first_call("output").outputs
+
+    def _first_call(self, what: str) -> Node:
+        if not self._inbound_nodes:
+            raise AttributeError(f"{self.name} has no {what}: it was not called on the tensors of a model")
+        return self._inbound_nodes[0]
 
     def multiply_adds(self, input_shape: Shape) -> int:
         """The number of multiplications with a weight, each with its addition, for one example."""
@@ -118,12 +196,12 @@ class Layer(Configured):
 
     # Weights
 
-    def build(self, input_shape: Shape) -> None:
+    def build(self, input_shape: Any) -> None:
         """Make the weights for inputs of this shape (the batch first); nothing to do in layers without any."""
 
-    def _build_once(self, input_shape: Shape) -> None:
+    def _build_once(self, input_shape: Any) -> None:
         if not self.built:
-            self.build(tuple(input_shape))
+            self.build(tuple(input_shape) if is_shape(input_shape) else input_shape)
             self.built = True
 
     def add_weight(
@@ -260,8 +338,33 @@ class Layer(Configured):
         return super().get_config() | {"name": self.name, "trainable": self._trainable}
 
 
+class SameShape(Layer):
+    """A layer whose output has its input's shape."""
+
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        """The input's shape."""
+        return tuple(input_shape)
+
+
 # Attributes of every layer that hold other things.
-_NO_LAYERS = frozenset({"_parts", "_own_trained", "_own_kept"})
+_NO_LAYERS = frozenset({"_parts", "_own_trained", "_own_kept", "_inbound_nodes"})
+
+
+def _as_arrays(x: Any, owner: str) -> Any:
+    """The inputs of a layer as float32, in the structure they came in; a list of numbers is one array."""
+    if isinstance(x, Value):
+        return x
+    if isinstance(x, dict) or (isinstance(x, (list, tuple)) and any(hasattr(leaf, "shape") for leaf in leaves(x))):
+        return map_leaves(lambda leaf: leaf if isinstance(leaf, Value) else to_float32(leaf, owner), x)
+    return to_float32(x, owner)
+
+
+def _open_batch(shapes: Any) -> Any:
+    if is_shape(shapes):
+        return (None, *shapes[1:])
+    parts = shapes.items() if isinstance(shapes, dict) else enumerate(shapes)
+    found = {key: _open_batch(part) for key, part in parts}
+    return found if isinstance(shapes, dict) else type(shapes)(found.values())
 
 
 def _is_tuple_of_layers(value: Any) -> bool:

@@ -10,10 +10,11 @@ import numpy as np
 
 from cnnfast import activations, initializers, ops, random
 from cnnfast.arguments import integer, positive_int, real, refuse_unsupported
-from cnnfast.layers.base import Layer, Shape, fixed_size
+from cnnfast.layers.base import Layer, SameShape, Shape, fixed_size
+from cnnfast.symbolic import KerasTensor, Node
 
 
-class InputLayer(Layer):
+class InputLayer(SameShape):
     """The place where data enters a model: it fixes the shape of one example.
 
     Args:
@@ -28,7 +29,7 @@ class InputLayer(Layer):
         TypeError: a size is no integer.
 
     Example:
-        >>> InputLayer((28, 28, 1)).output_shape
+        >>> InputLayer((28, 28, 1)).output.shape
         (None, 28, 28, 1)
     """
 
@@ -49,9 +50,9 @@ class InputLayer(Layer):
             raise TypeError(f"InputLayer: shape expects a tuple of integers, got {shape!r}")
         batch = None if batch_size is None else positive_int("InputLayer", "batch_size", batch_size)
         sizes = [None if n is None else positive_int("InputLayer", "shape", n) for n in shape]
-        self.output_shape: Shape = (batch, *sizes)
         self.given_input_shape = (None, *sizes)
         self.built = True
+        Node(self, (), {}, KerasTensor((batch, *sizes), name=self.name))
 
     def call(self, x: Any, training: bool = False) -> Any:  # noqa: D102
         return x
@@ -63,21 +64,29 @@ def Input(  # noqa: N802
     dtype: Any = None,
     name: str | None = None,
     **kwargs: Any,
-) -> InputLayer:
-    """The first entry of a `Sequential`, which fixes the shape of one example.
+) -> KerasTensor:
+    """The place where data enters a model: a symbolic tensor to call layers on, or the first entry of a `Sequential`.
 
     Args:
         shape: the shape of one example, without the batch; None for a size that may vary.
         batch_size: the number of examples in a batch where it is fixed, for information.
         dtype: None or "float32".
-        name: the layer's name.
+        name: the name by which models look up what they are given in a dict.
         **kwargs: none are supported.
 
+    Returns:
+        A tensor of shape (batch_size, *shape) without values.
+
+    Raises:
+        ValueError: `shape` is missing, or an argument cannot be honoured.
+        TypeError: a size is no integer.
+
     Example:
-        >>> Input(shape=(28, 28, 1)).output_shape
+        >>> Input(shape=(28, 28, 1)).shape
         (None, 28, 28, 1)
     """
-    return InputLayer(shape, batch_size, dtype, name, **kwargs)
+    tensor: KerasTensor = InputLayer(shape, batch_size, dtype, name, **kwargs).output
+    return tensor
 
 
 class Dense(Layer):
@@ -202,7 +211,7 @@ class Reshape(Layer):
         return tuple(size // known if n == -1 else n for n in self.target_shape)
 
 
-class Dropout(Layer):
+class Dropout(SameShape):
     """In training, sets a random part of the values to zero and scales up the rest (Srivastava et al., 2014).
 
     Args:

@@ -1,6 +1,7 @@
 """Models: layers put together, trained, described and kept in files."""
 
+from cnnfast.models.model import Model
 from cnnfast.models.saving import load_model, read_metadata, save_model
 from cnnfast.models.sequential import Sequential
 
-__all__ = ["Sequential", "load_model", "read_metadata", "save_model"]
+__all__ = ["Model", "Sequential", "load_model", "read_metadata", "save_model"]

@@ -133,17 +133,26 @@ def layer_from_config(entry: Mapping[str, Any], custom_objects: Mapping[str, Any
         >>> layer_from_config({"class_name": "Dense", "config": {"units": 3}}).units
         3
     """
+    from cnnfast.layers.operation import OperationLayer
+    from cnnfast.models.model import Model
     from cnnfast.models.sequential import Sequential
 
     if not isinstance(entry, Mapping) or not isinstance(entry.get("config"), Mapping):
         raise ValueError(f"a layer expects class_name and config, got {entry!r}")
     name = entry.get("class_name")
-    known: dict[Any, Any] = {**layers.BUILT_IN, "Sequential": Sequential, **(custom_objects or {})}
+    known: dict[Any, Any] = {
+        **layers.BUILT_IN,
+        "Model": Model,
+        "OperationLayer": OperationLayer,
+        "Functional": Model,
+        "Sequential": Sequential,
+        **(custom_objects or {}),
+    }
     cls = known.get(name) if isinstance(name, str) else None
     if cls is None:
         raise ValueError(f"unknown layer {name!r}; pass its class in custom_objects={{{name!r}: ...}} if you trust it")
     try:
-        if issubclass(cls, Sequential):
+        if issubclass(cls, Model):
             return cls.from_config(entry["config"], custom_objects)
         return cls.from_config(entry["config"])
     except TypeError as error:

@@ -1,6 +1,6 @@
 """Differentiable operations: NumPy in and out, tensors while a tape records."""
 
-from cnnfast.ops import numpy_protocol, operators  # noqa: F401 (they install what tensors do)
+from cnnfast.ops import numpy_protocol, operators, symbolic  # noqa: F401 (they install what tensors do)
 from cnnfast.ops.activations import (
     activation,
     elu,
@@ -172,3 +172,5 @@ __all__ = [
     "var",
     "where",
 ]
+
+symbolic.install(globals(), __all__)

@@ -1,0 +1,240 @@
+"""The layers and calls between a model's inputs and outputs, put into an order in which they can be computed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from cnnfast.layers.base import Layer
+from cnnfast.layers.core import InputLayer
+from cnnfast.structure import arranged_like, leaves, map_leaves
+from cnnfast.symbolic import KerasTensor, Node
+
+
+@dataclass(frozen=True)
+class _Slot:
+    """The place of a tensor's value among those of a run."""
+
+    number: int
+
+
+@dataclass(frozen=True)
+class _Step:
+    """One call, with slots in the place of tensors."""
+
+    layer: Layer
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any]
+    plain: int | list[int] | None  # where there is one argument only: its slot, or the list of its slots
+    outputs: list[int]
+    last_used: list[int]  # slots that nobody reads after this step
+
+
+class Graph:
+    """What lies between the inputs and the outputs of a model.
+
+    Args:
+        inputs: symbolic tensors (or a structure of them) that hold the model's inputs.
+        outputs: those that it computes.
+        owner: the model's name, for messages.
+
+    Raises:
+        ValueError: an output does not depend on the inputs alone, or two layers have the same name.
+        TypeError: something is not a symbolic tensor.
+    """
+
+    def __init__(self, inputs: Any, outputs: Any, owner: str = "Model") -> None:
+        self.owner = owner
+        self.input_structure, self.output_structure = inputs, outputs
+        self.inputs = _tensors(owner, "inputs", inputs)
+        self.outputs = _tensors(owner, "outputs", outputs)
+        self._given = {id(tensor): number for number, tensor in enumerate(self.inputs)}
+        self.nodes = self._ordered_nodes()
+        self.layers = self._ordered_layers()
+        self._check_names()
+        self._steps = self._compile()
+
+    # Order
+
+    def _parents(self, node: Node) -> list[Node]:
+        """The calls whose results a call takes; what the model is given comes from none."""
+        found = []
+        for tensor in node.inputs:
+            if id(tensor) not in self._given:
+                if tensor.node is None:
+                    raise ValueError(f"{self.owner}: {tensor!r} was not made by a layer")
+                found.append(tensor.node)
+        return found
+
+    def _ordered_nodes(self) -> list[Node]:
+        """All calls, each after those that it takes results from."""
+        order: dict[Node, None] = {}
+        entered: dict[Layer, int] = {}
+        for output in self.outputs:
+            if id(output) in self._given:
+                continue
+            assert output.node is not None
+            stack = [(output.node, self._enter(output.node, entered))] if output.node not in order else []
+            while stack:
+                node, parents = stack[-1]
+                parent = next((p for p in parents if p not in order), None)
+                if parent is None:
+                    order[node] = None
+                    stack.pop()
+                else:
+                    stack.append((parent, self._enter(parent, entered)))
+        self._entered = entered
+        return list(order)
+
+    def _enter(self, node: Node, entered: dict[Layer, int]) -> Iterator[Node]:
+        entered.setdefault(node.layer, len(entered))
+        if isinstance(node.layer, InputLayer):
+            raise ValueError(
+                f"{self.owner}: the outputs depend on Input {node.layer.name!r}, which is not among the inputs"
+            )
+        return iter(self._parents(node))
+
+    def _ordered_layers(self) -> list[Layer]:
+        """The layers, those farthest from the outputs first, and among equals those found first (Keras's order)."""
+        node_depth: dict[Node, int] = {}
+        layer_depth: dict[Layer, int] = {}
+        makers = [tensor.node.layer for tensor in self.inputs if tensor.node is not None]
+        for node in reversed(self.nodes):
+            depth = max(node_depth.setdefault(node, 0), layer_depth.get(node.layer, 0))
+            node_depth[node] = layer_depth[node.layer] = depth
+            for tensor in node.inputs:
+                parent = tensor.node
+                if parent is None:
+                    continue
+                if id(tensor) not in self._given:
+                    node_depth[parent] = max(node_depth.get(parent, 0), depth + 1)
+                elif isinstance(parent.layer, InputLayer):
+                    layer_depth[parent.layer] = max(layer_depth.get(parent.layer, 0), depth + 1)
+        for layer in makers:
+            if isinstance(layer, InputLayer):
+                layer_depth.setdefault(layer, 0)
+        found = sorted(layer_depth, key=lambda layer: self._entered.get(layer, -1))
+        return sorted(found, key=lambda layer: -layer_depth[layer])
+
+    def _check_names(self) -> None:
+        names: set[str] = set()
+        for layer in self.layers:
+            if layer.name in names:
+                raise ValueError(f"{self.owner}: two layers are named {layer.name!r}; names must be unique in a model")
+            names.add(layer.name)
+
+    # Computing
+
+    def _compile(self) -> list[_Step]:
+        slots = dict(self._given)
+
+        def slot(leaf: Any) -> Any:
+            return _Slot(slots[id(leaf)]) if isinstance(leaf, KerasTensor) else leaf
+
+        last_reader: dict[int, int] = {}
+        for number, node in enumerate(self.nodes):
+            for tensor in leaves(node.outputs):
+                slots.setdefault(id(tensor), len(slots))
+            for tensor in node.inputs:
+                last_reader[slots[id(tensor)]] = number
+        self._slot_count = len(slots)
+        self._output_slots = [slots[id(tensor)] for tensor in self.outputs]
+        steps = []
+        for number, node in enumerate(self.nodes):
+            args, kwargs = map_leaves(slot, node.args), map_leaves(slot, node.kwargs)
+            plain = _plain(args[0]) if len(args) == 1 and not kwargs else None
+            done = [s for s, reader in last_reader.items() if reader == number and s not in self._output_slots]
+            outputs = [slots[id(tensor)] for tensor in leaves(node.outputs)]
+            steps.append(_Step(node.layer, args, kwargs, plain, outputs, done))
+        return steps
+
+    def run(self, values: list[Any]) -> Any:
+        """Compute the outputs, in their structure, from one value for each of `inputs`."""
+        slots: list[Any] = [None] * self._slot_count
+        slots[: len(values)] = values
+        for step in self._steps:
+            if type(step.plain) is int:
+                result = step.layer(slots[step.plain])
+            elif type(step.plain) is list:
+                result = step.layer([slots[number] for number in step.plain])
+            else:
+                args, kwargs = _filled(step.args, slots), _filled(step.kwargs, slots)
+                result = step.layer(*args, **kwargs)
+            if len(step.outputs) == 1:
+                slots[step.outputs[0]] = result
+            else:
+                for number, value in zip(step.outputs, leaves(result), strict=True):
+                    slots[number] = value
+            for number in step.last_used:
+                slots[number] = None
+        return arranged_like(self.output_structure, iter([slots[number] for number in self._output_slots]))
+
+    def shapes(self, input_shapes: list[Any]) -> Any:
+        """The outputs' shapes, in their structure, from one shape for each of `inputs`."""
+        slots: list[Any] = [None] * self._slot_count
+        slots[: len(input_shapes)] = [KerasTensor(shape) for shape in input_shapes]
+        for step in self._steps:
+            spec = step.layer.compute_output_spec(
+                *_filled(step.args, slots),
+                **{k: v for k, v in _filled(step.kwargs, slots).items() if k != "training"},
+            )
+            for number, tensor in zip(step.outputs, leaves(spec), strict=True):
+                slots[number] = tensor
+        found = [tuple(slots[number].shape) for number in self._output_slots]
+        return arranged_like(self.output_structure, iter(found))
+
+    def layer_calls(self) -> list[tuple[Layer, Any, Any]]:
+        """Each call's layer with the shapes that enter and leave it."""
+        return [(node.layer, _shapes(node.args[0]), _shapes(node.outputs)) for node in self.nodes]
+
+    # Inputs
+
+    def values_of(self, given: Any) -> list[Any]:
+        """One value for each of `inputs`, from arguments in the inputs' structure or in a dict by the inputs' names.
+
+        Raises:
+            ValueError: there are too few or too many, or names are missing.
+        """
+        structure = self.input_structure
+        if isinstance(given, dict):
+            keys = list(structure) if isinstance(structure, dict) else [t.name for t in self.inputs]
+            missing = [key for key in keys if key not in given]
+            if missing:
+                raise ValueError(f"{self.owner} expects inputs named {keys}, got {list(given)}")
+            return [given[key] for key in keys]
+        if not isinstance(structure, (list, tuple, dict)):
+            if isinstance(given, (list, tuple)) and len(given) == 1:
+                return [given[0]]
+            return [given]
+        values = leaves(given)
+        if len(values) != len(self.inputs):
+            raise ValueError(f"{self.owner} expects {len(self.inputs)} inputs, got {len(values)}")
+        return values
+
+
+def _tensors(owner: str, what: str, structure: Any) -> list[KerasTensor]:
+    found = leaves(structure)
+    for tensor in found:
+        if not isinstance(tensor, KerasTensor):
+            raise TypeError(f"{owner}: {what} expects tensors from Input and layers called on it, got {tensor!r}")
+    if not found:
+        raise ValueError(f"{owner}: {what} expects at least one tensor")
+    return found
+
+
+def _shapes(structure: Any) -> Any:
+    return map_leaves(lambda leaf: tuple(getattr(leaf, "shape", ())), structure)
+
+
+def _plain(argument: Any) -> int | list[int] | None:
+    if isinstance(argument, _Slot):
+        return argument.number
+    if isinstance(argument, list) and all(isinstance(part, _Slot) for part in argument):
+        return [part.number for part in argument]
+    return None
+
+
+def _filled(arguments: Any, slots: list[Any]) -> Any:
+    """The arguments of a step with values in the place of slots."""
+    return map_leaves(lambda leaf: slots[leaf.number] if isinstance(leaf, _Slot) else leaf, arguments)

@@ -1,0 +1,243 @@
+"""Models: graphs of layers between symbolic inputs and outputs, or subclasses with a `call` of their own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from cnnfast.layers.base import Layer
+from cnnfast.models.graph import Graph
+from cnnfast.models.trainer import Trainer
+from cnnfast.structure import map_leaves
+from cnnfast.symbolic import Shape, is_shape
+
+
+class Model(Trainer, Layer):
+    """A network: what lies between symbolic inputs and outputs, or what a subclass computes in `call`.
+
+    Args:
+        inputs: tensors from `Input` (or from layers called on them, to cut a model out of another): one, or a list,
+            tuple or dict of them.
+        outputs: the tensors that layers and operations made of them, in any such structure.
+        trainable: whether training changes the weights.
+        name: the model's name.
+        **kwargs: for subclasses, what `Layer` takes.
+
+    Raises:
+        TypeError: an input or output is not a symbolic tensor.
+        ValueError: an output depends on something else than the inputs, or two layers have the same name.
+
+    Example:
+        >>> from cnnfast import layers
+        >>> x = layers.Input((8, 8, 1))
+        >>> y = layers.Dense(10)(layers.Flatten()(x))
+        >>> Model(x, y).count_params()
+        650
+        >>> class Twice(Model):
+        ...     def __init__(self):
+        ...         super().__init__()
+        ...         self.dense = layers.Dense(2)
+        ...
+        ...     def call(self, x):
+        ...         return self.dense(x) * 2.0
+        >>> Twice()(np.zeros((5, 3))).shape
+        (5, 2)
+    """
+
+    _names_errors = False
+    _graph: Graph | None = None
+
+    def __init__(
+        self,
+        inputs: Any = None,
+        outputs: Any = None,
+        *,
+        trainable: bool = True,
+        name: str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(trainable=trainable, name=name, **kwargs)
+        if (inputs is None) != (outputs is None):
+            raise ValueError(f"{type(self).__name__}: expects inputs and outputs, or neither of them")
+        if inputs is not None:
+            self._set_graph(inputs, outputs)
+        if not trainable:
+            self.trainable = False
+
+    def _set_graph(self, inputs: Any, outputs: Any) -> None:
+        self._graph = Graph(inputs, outputs, self.name)
+        self._graph_layers = self._graph.layers
+        self.built = True
+
+    def _known_graph(self) -> Graph:
+        if self._graph is None:
+            raise ValueError(f"{self.name} is not built from symbolic tensors, so its structure is not known")
+        return self._graph
+
+    # Layers and shapes
+
+    @property
+    def layers(self) -> list[Layer]:
+        """The layers, those near the inputs first; for a subclass, those in its attributes."""
+        return list(dict.fromkeys(self.sublayers()))
+
+    def get_layer(self, name: str | None = None, index: int | None = None) -> Layer:
+        """The layer of that name, or at that index among `layers`.
+
+        Raises:
+            ValueError: there is none, or not exactly one of `name` and `index` is given.
+        """
+        if (name is None) == (index is None):
+            raise ValueError(f"{self.name}.get_layer expects either a name or an index")
+        layers = self.layers
+        if index is not None:
+            if not -len(layers) <= index < len(layers):
+                raise ValueError(f"{self.name}.get_layer: index {index} of {len(layers)} layers")
+            return layers[index]
+        for layer in layers:
+            if layer.name == name:
+                return layer
+        raise ValueError(f"{self.name}.get_layer: no layer {name!r}; there are {[la.name for la in layers]}")
+
+    @property
+    def inputs(self) -> list[Any]:
+        """The symbolic tensors that the model takes."""
+        return list(self._known_graph().inputs)
+
+    @property
+    def outputs(self) -> list[Any]:
+        """The symbolic tensors that it computes."""
+        return list(self._known_graph().outputs)
+
+    @property
+    def input(self) -> Any:
+        """The symbolic inputs, in the structure they were given in."""
+        return self._known_graph().input_structure
+
+    @property
+    def output(self) -> Any:
+        """The symbolic outputs, in the structure they were given in."""
+        return self._known_graph().output_structure
+
+    @property
+    def input_names(self) -> list[str]:
+        """The names of the inputs."""
+        return [tensor.name for tensor in self._known_graph().inputs]
+
+    @property
+    def output_names(self) -> list[str]:
+        """The names of the layers that make the outputs."""
+        return [tensor.node.layer.name if tensor.node else tensor.name for tensor in self._known_graph().outputs]
+
+    @property
+    def input_shape(self) -> Any:
+        """The shape of the input, the batch first; for several inputs their shapes, in their structure."""
+        return map_leaves(lambda tensor: tensor.shape, self.input)
+
+    @property
+    def output_shape(self) -> Any:
+        """The shape of the output, the batch first; for several outputs their shapes, in their structure."""
+        return map_leaves(lambda tensor: tensor.shape, self.output)
+
+    def layer_shapes(self) -> list[tuple[Layer, Any, Any]]:
+        """Each call of a layer, in the order of computing, with the shapes that enter and leave it.
+
+        Raises:
+            ValueError: the model is not built from symbolic tensors.
+        """
+        return self._known_graph().layer_calls()
+
+    # Computing
+
+    def build(self, input_shape: Any) -> None:
+        """Make all weights for inputs of this shape (the batch first).
+
+        A subclass with layers in its attributes is run once on zeros.
+        """
+        if self._graph is None and not self.built:
+            self.built = True
+            try:
+                map_leaves(np.shape, self.call(_zeros(input_shape)))
+            except BaseException:
+                self.built = False
+                raise
+
+    def call(self, x: Any, training: bool = False) -> Any:
+        """Compute the outputs; what subclasses define."""
+        if self._graph is None:
+            raise NotImplementedError(f"{type(self).__name__} defines no call(), and has no inputs and outputs")
+        return self._graph.run(self._graph.values_of(x))
+
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        """The outputs' shapes for the inputs' shapes, both with the batch first."""
+        if self._graph is None:
+            return super().compute_output_shape(input_shape)
+        return self._graph.shapes(_shape_leaves(input_shape))
+
+    def multiply_adds(self, input_shape: Any) -> int:
+        """The multiplications with a weight, each with its addition, of all layers for one example."""
+        return sum(layer.multiply_adds(shape) for layer, shape, _ in self._known_graph().layer_calls())
+
+    def summary(self, print_fn: Any = None) -> None:
+        """Print a table of the layers: output shapes, parameters, multiply-adds for one example.
+
+        Args:
+            print_fn: called with the text; `print` by default.
+
+        Raises:
+            ValueError: the model is not built.
+        """
+        from cnnfast.models.summary import summary_text
+
+        (print_fn or print)(summary_text(self))
+
+    # Configuration and files
+
+    def get_config(self) -> dict[str, Any]:
+        """The layers' configurations and the calls between them; of a subclass, the constructor's arguments."""
+        from cnnfast.models.graph_config import graph_config
+
+        if self._graph is None or type(self).__init__ is not Model.__init__:
+            return super().get_config()
+        return {"name": self.name, "trainable": self._trainable, **graph_config(self._graph)}
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any], custom_objects: Mapping[str, Any] | None = None) -> Any:
+        """Make a model (with fresh weights) from what `get_config` returned.
+
+        Args:
+            config: the configuration.
+            custom_objects: layer classes by name, beside the built-in ones.
+        """
+        from cnnfast.models.graph_config import graph_from_config
+
+        if "input_layers" not in config:
+            return super().from_config(config)
+        inputs, outputs = graph_from_config(config, custom_objects)
+        model = cls(inputs, outputs, name=config.get("name"))
+        model._trainable = bool(config.get("trainable", True))
+        return model
+
+    def save(self, path: Any, metadata: Mapping[str, Any] | None = None, include_optimizer: bool = True) -> None:
+        """Write the model to one .safetensors file; see `cnnfast.models.save_model`."""
+        from cnnfast.models.saving import save_model
+
+        save_model(self, path, metadata, include_optimizer)
+
+
+def _zeros(shapes: Any) -> Any:
+    """One example of zeros for every input, 32 where a size is open."""
+    if is_shape(shapes):
+        return np.zeros([1, *(32 if n is None else n for n in shapes[1:])], np.float32)
+    if isinstance(shapes, dict):
+        return {key: _zeros(part) for key, part in shapes.items()}
+    return type(shapes)(_zeros(part) for part in shapes)
+
+
+def _shape_leaves(shapes: Any) -> list[Shape]:
+    if is_shape(shapes):
+        return [tuple(shapes)]
+    parts = shapes.values() if isinstance(shapes, dict) else shapes
+    return [shape for part in parts for shape in _shape_leaves(part)]
