@@ -47,7 +47,7 @@ class Layer(Configured):
     """A function with weights.
 
     Subclasses make their weights in `build` and compute in `call`, from `cnnfast.ops`; gradients follow by themselves.
-    Layers held in attributes, also in lists, count as parts: their weights belong to this layer too.
+    Layers held in attributes, also in lists and dicts, count as parts: their weights belong to this layer too.
 
     Args:
         trainable: whether training changes the weights.
@@ -244,13 +244,14 @@ class Layer(Configured):
             self._parts = tuple(
                 value
                 for name, value in vars(self).items()
-                if name not in _NO_LAYERS and (isinstance(value, (Layer, list)) or _is_tuple_of_layers(value))
+                if name not in _NO_LAYERS and (isinstance(value, (Layer, list, dict)) or _is_tuple_of_layers(value))
             )
         for value in self._parts:
             if isinstance(value, Layer):
                 yield value
             else:
-                yield from (item for item in value if isinstance(item, Layer))
+                items = value.values() if isinstance(value, dict) else value
+                yield from (item for item in items if isinstance(item, Layer))
 
     @property
     def weights(self) -> list[Variable]:
@@ -347,7 +348,7 @@ class SameShape(Layer):
 
 
 # Attributes of every layer that hold other things.
-_NO_LAYERS = frozenset({"_parts", "_own_trained", "_own_kept", "_inbound_nodes"})
+_NO_LAYERS = frozenset({"_parts", "_own_trained", "_own_kept", "_inbound_nodes", "_arguments"})
 
 
 def _as_arrays(x: Any, owner: str) -> Any:

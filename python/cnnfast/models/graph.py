@@ -57,16 +57,6 @@ class Graph:
 
     # Order
 
-    def _parents(self, node: Node) -> list[Node]:
-        """The calls whose results a call takes; what the model is given comes from none."""
-        found = []
-        for tensor in node.inputs:
-            if id(tensor) not in self._given:
-                if tensor.node is None:
-                    raise ValueError(f"{self.owner}: {tensor!r} was not made by a layer")
-                found.append(tensor.node)
-        return found
-
     def _ordered_nodes(self) -> list[Node]:
         """All calls, each after those that it takes results from."""
         order: dict[Node, None] = {}
@@ -88,12 +78,19 @@ class Graph:
         return list(order)
 
     def _enter(self, node: Node, entered: dict[Layer, int]) -> Iterator[Node]:
+        """The calls whose results a call takes (what the model is given comes from none); numbers layers as met."""
         entered.setdefault(node.layer, len(entered))
         if isinstance(node.layer, InputLayer):
             raise ValueError(
                 f"{self.owner}: the outputs depend on Input {node.layer.name!r}, which is not among the inputs"
             )
-        return iter(self._parents(node))
+        for tensor in node.inputs:
+            if tensor.node is None and id(tensor) not in self._given:
+                raise ValueError(f"{self.owner}: {tensor!r} was not made by a layer")
+            if id(tensor) not in self._given:
+                yield tensor.node  # type: ignore[misc]
+            elif tensor.node is not None:
+                entered.setdefault(tensor.node.layer, len(entered))
 
     def _ordered_layers(self) -> list[Layer]:
         """The layers, those farthest from the outputs first, and among equals those found first (Keras's order)."""

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from cnnfast.layers.base import Layer
+from cnnfast.layers.operation import OperationLayer
 from cnnfast.models.graph import Graph
 from cnnfast.models.trainer import Trainer
 from cnnfast.structure import map_leaves
@@ -81,7 +82,7 @@ class Model(Trainer, Layer):
     @property
     def layers(self) -> list[Layer]:
         """The layers, those near the inputs first; for a subclass, those in its attributes."""
-        return list(dict.fromkeys(self.sublayers()))
+        return [layer for layer in dict.fromkeys(self.sublayers()) if not isinstance(layer, OperationLayer)]
 
     def get_layer(self, name: str | None = None, index: int | None = None) -> Layer:
         """The layer of that name, or at that index among `layers`.
