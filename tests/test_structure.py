@@ -30,8 +30,8 @@ KERNEL_SYSTEM_HEADERS = {"cstdint", "cstring", "emmintrin.h", "immintrin.h", "ar
 
 # The Python package's modules from the ground up. A module imports what is on lower floors, not on its own or above.
 PYTHON_FLOORS = [
-    {"_core"},
-    {"tensor", "config", "memory", "random"},
+    {"_core", "structure"},
+    {"tensor", "config", "memory", "random", "symbolic"},
     {"autograd"},
     {"ops", "gradcheck"},
     {"arguments", "configured"},

@@ -7,13 +7,13 @@ A `KerasTensor` knows its shape and the call that would compute it. Whatever ask
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
-from cnnfast.structure import leaves, map_leaves
+import numpy as np
 
-if TYPE_CHECKING:
-    from cnnfast.layers.base import Layer
+from cnnfast.structure import leaves, map_leaves
 
 Shape = tuple[int | None, ...]
 
@@ -99,7 +99,7 @@ class Node:
 
     __slots__ = ("args", "kwargs", "layer", "outputs")
 
-    def __init__(self, layer: Layer, args: tuple[Any, ...], kwargs: dict[str, Any], outputs: Any) -> None:
+    def __init__(self, layer: Any, args: tuple[Any, ...], kwargs: dict[str, Any], outputs: Any) -> None:
         self.layer, self.args, self.kwargs, self.outputs = layer, args, kwargs, outputs
         for index, tensor in enumerate(leaves(outputs)):
             tensor.node, tensor.index = self, index
@@ -167,7 +167,6 @@ def tried_shapes(function: Callable[..., Any], args: tuple[Any, ...], kwargs: di
         >>> tried_shapes(lambda x: x[:, :2], (KerasTensor((None, 5)),), {})
         (None, 2)
     """
-    import numpy as np
 
     def result(batch: int, size: int) -> Any:
         def zeros(leaf: Any) -> Any:
@@ -193,17 +192,26 @@ def _open_where_different(first: Any, second: Any) -> Any:
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 
 
+# Makes a layer of an operation's name; given by the module of layers, which is above this one.
+_layer_for: Callable[[str], Any] | None = None
+
+
+def note_operations_with(layer_for: Callable[[str], Any]) -> None:
+    """Set what makes a layer of an operation, given its name."""
+    global _layer_for
+    _layer_for = layer_for
+
+
 def symbolic_aware(function: _Function) -> _Function:
     """Let an operation take symbolic tensors: it is noted down as a layer then."""
-    import functools
 
     @functools.wraps(function)
     def operation(*args: Any, **kwargs: Any) -> Any:
         try:
             return function(*args, **kwargs)
         except SymbolicArgumentError:
-            from cnnfast.layers.operation import OperationLayer
-
-            return OperationLayer(function.__name__)(*args, **kwargs)
+            if _layer_for is None:
+                raise
+            return _layer_for(function.__name__)(*args, **kwargs)
 
     return operation  # type: ignore[return-value]

@@ -10,6 +10,7 @@ import numpy as np
 
 from cnnfast import activations, initializers, ops, random
 from cnnfast.arguments import integer, positive_int, real, refuse_unsupported
+from cnnfast.layers import operation  # noqa: F401 (what is computed from an Input may be an operation)
 from cnnfast.layers.base import Layer, SameShape, Shape, fixed_size
 from cnnfast.symbolic import KerasTensor, Node
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from cnnfast import ops
 from cnnfast.layers.base import Layer, unique_name
+from cnnfast.symbolic import note_operations_with
 
 
 class OperationLayer(Layer):
@@ -34,3 +35,6 @@ class OperationLayer(Layer):
 
     def call(self, *args: Any, **kwargs: Any) -> Any:  # noqa: D102
         return self._compute(*args, **kwargs)
+
+
+note_operations_with(OperationLayer)
