@@ -202,6 +202,13 @@ def test_same_bits_for_every_thread_count(isa, same_bits_for_all_threads, groups
     same_bits_for_all_threads(compute)
 
 
+@pytest.mark.parametrize(("height", "strides"), [(97, 1), (130, 1), (97, 2)])
+def test_gradient_to_one_narrow_image_has_the_same_bits(isa, same_bits_for_all_threads, rng, height, strides):
+    x = rng.standard_normal((1, height, 20, 6)).astype(np.float32)
+    w = rng.standard_normal((3, 3, 6, 64)).astype(np.float32)
+    same_bits_for_all_threads(lambda: gradients(lambda x, w: ops.conv2d(x, w, strides=strides), [x, w], None)[1])
+
+
 @pytest.mark.parametrize("rank", [1, 2, 3])
 def test_numerical_gradient(isa, rng, rank):
     x = rng.standard_normal((2, *[5] * rank, 3)).astype(np.float32)

@@ -99,8 +99,10 @@ class ColumnGradient {
     const int64_t first = std::max<int64_t>(0, (begin + h_.pad_before - h_.reach() + h_.stride) / h_.stride);
     const int64_t last = std::min(h_.out, (end - 1 + h_.pad_before) / h_.stride + 1);
     const int64_t tap_row = w_.window * shape_.in_channels;
-    for (int64_t o = first; o < last; o += group_rows_) {
-      const int64_t count = std::min(group_rows_, last - o);
+    // Which rows are added up together must not depend on where the band begins: bands depend on the threads.
+    for (int64_t group = first / group_rows_; group * group_rows_ < last; ++group) {
+      const int64_t o = std::max(first, group * group_rows_);
+      const int64_t count = std::min(last, (group + 1) * group_rows_) - o;
       // Later rows of outputs reach the band through earlier taps.
       const int64_t kh = tap_rows(o + count - 1, begin, end).first, kh_end = tap_rows(o, begin, end).last;
       if (kh >= kh_end) continue;
