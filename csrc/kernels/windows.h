@@ -68,15 +68,22 @@ CNNFAST_INLINE int64_t spread_across(const PoolGradientRow& r, int64_t left, con
   const PoolSpread s = *r.spread;
   const int64_t until = at_most(r.end, whole.end * r.width.stride - r.width.pad_before);
   int64_t to = (whole.begin * r.width.stride - r.width.pad_before) * r.channels;
-  int64_t from = whole.begin * r.channels;
-  const int64_t end = until * r.channels, step = kLanes * r.channels;
-  for (; to < end; from += step) {
-    for (int64_t v = 0; v < s.vectors && to < end; ++v, to += kLanes) {
-      const int64_t base = s.bases[v];
-      const Vec value =
-          across(from + base, left - from - base, load_int(s.places + v * kLanes), load_int(s.taps + v * kLanes));
-      store_lanes(dx + to, value, lanes_left(end - to));
+  const int64_t end = until * r.channels, step = kLanes * r.channels, last = whole.end * r.channels;
+  // What is left of dy from `place` on; all but the array's last row may read two vectors anywhere, unasked.
+  const auto run = [&](auto left_from) CNNFAST_INLINE_LAMBDA {
+    for (int64_t from = whole.begin * r.channels; to < end; from += step) {
+      for (int64_t v = 0; v < s.vectors && to < end; ++v, to += kLanes) {
+        const int64_t place = from + s.bases[v];
+        const Vec value =
+            across(place, left_from(place), load_int(s.places + v * kLanes), load_int(s.taps + v * kLanes));
+        store_lanes(dx + to, value, lanes_left(end - to));
+      }
     }
+  };
+  if (left - last >= 2 * kLanes) {
+    run([](int64_t) CNNFAST_INLINE_LAMBDA { return int64_t{2 * kLanes}; });
+  } else {
+    run([left](int64_t place) CNNFAST_INLINE_LAMBDA { return left - place; });
   }
   return until;
 }
