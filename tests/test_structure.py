@@ -34,7 +34,7 @@ PYTHON_FLOORS = [
     {"tensor", "config", "memory", "random", "symbolic"},
     {"autograd"},
     {"ops", "gradcheck"},
-    {"arguments", "configured"},
+    {"arguments", "configured", "naming"},
     {"activations", "initializers"},
     {"layers", "losses", "optimizers", "callbacks"},
     {"metrics", "utils"},

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 import math
-import re
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -18,6 +17,7 @@ from cnnfast import initializers
 from cnnfast.arguments import refuse_unsupported
 from cnnfast.autograd import Tensor, Value, Variable, to_float32
 from cnnfast.configured import Configured
+from cnnfast.naming import reserved_name, unique_name
 from cnnfast.structure import leaves, map_leaves
 from cnnfast.symbolic import (
     Node,
@@ -30,7 +30,6 @@ from cnnfast.symbolic import (
     tried_shapes,
 )
 
-_next_suffix: dict[str, int] = {}
 _weight_source: ContextVar[Callable[[tuple[int, ...]], Any] | None] = ContextVar("weight_source", default=None)
 
 
@@ -370,29 +369,6 @@ def _open_batch(shapes: Any) -> Any:
 
 def _is_tuple_of_layers(value: Any) -> bool:
     return isinstance(value, tuple) and any(isinstance(item, Layer) for item in value)
-
-
-def unique_name(class_name: str) -> str:
-    """A layer name that was not given before: `conv2d`, `conv2d_1`, ...
-
-    Example:
-        >>> unique_name("SomeLayer"), unique_name("SomeLayer")
-        ('some_layer', 'some_layer_1')
-    """
-    prefix = re.sub("(.)([A-Z][a-z]+)", r"\1_\2", class_name)
-    prefix = re.sub("([a-z])([A-Z])", r"\1_\2", prefix).lower()
-    count = _next_suffix.get(prefix, 0)
-    _next_suffix[prefix] = count + 1
-    return f"{prefix}_{count}" if count else prefix
-
-
-def reserved_name(name: str) -> str:
-    """Keep a name that a layer was given (or loaded with) from being made up for another layer."""
-    prefix, _, number = name.rpartition("_")
-    if not (prefix and number.isdecimal() and len(number) < 10):
-        prefix, number = name, "0"
-    _next_suffix[prefix] = max(_next_suffix.get(prefix, 0), int(number) + 1)
-    return name
 
 
 @contextmanager

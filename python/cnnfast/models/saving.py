@@ -208,7 +208,7 @@ def _training_config(model: Any) -> dict[str, Any] | None:
 def _compile_arguments(training: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "optimizer": optimizers.get(training["optimizer"]),
-        "loss": losses.get(training["loss"]),
+        "loss": losses.as_loss(training["loss"]),
         "metrics": [metrics.get(m) for m in training["metrics"]],
     }
 

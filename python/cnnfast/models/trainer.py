@@ -63,7 +63,7 @@ class Trainer:
         names = ["loss", *(m.name for m in chosen)]
         if len(set(names)) != len(names):
             raise ValueError(f"compile: metrics expects different names, and none called loss; got {names[1:]}")
-        chosen_loss = None if loss is None else losses.get(loss)
+        chosen_loss = None if loss is None else losses.as_loss(loss)
         self.optimizer, self.loss, self._metrics = optimizers.get(optimizer), chosen_loss, chosen
 
     @property

@@ -1,0 +1,293 @@
+"""Cross-entropies: of yes-or-no labels, of rows of probabilities and of class numbers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from cnnfast import ops
+from cnnfast.arguments import integer, real
+from cnnfast.autograd import is_recorded
+from cnnfast.losses.base import EPSILON, LossFunctionWrapper, counting
+from cnnfast.losses.shapes import as_value, class_labels, matched
+
+
+def binary_crossentropy(
+    y_true: Any, y_pred: Any, from_logits: bool = False, label_smoothing: float = 0.0, axis: int = -1
+) -> Any:
+    """The mean over an axis of `-(y log p + (1 - y) log(1 - p))`.
+
+    Args:
+        y_true: labels from 0 to 1.
+        y_pred: probabilities of the same shape, or logits (of which p is the sigmoid).
+        from_logits: whether `y_pred` holds logits.
+        label_smoothing: moves the labels towards 0.5 by this part.
+        axis: the axis of the mean.
+
+    Raises:
+        ValueError: the shapes differ (a last axis of size 1 may be missing).
+
+    Example:
+        >>> binary_crossentropy([[1.0]], [[0.5]])
+        array([0.6931472], dtype=float32)
+    """
+    y_true, y_pred = matched("binary_crossentropy", y_true, y_pred, broadcast=False)
+    y_true = smoothed(y_true, label_smoothing, 2)
+    return ops.mean(binary_values(y_true, y_pred, from_logits), axis=axis)
+
+
+def smoothed(labels: Any, part: float, classes: int) -> Any:
+    """Labels moved by `part` towards equal probabilities of that many classes.
+
+    Example:
+        >>> smoothed(np.array([1.0, 0.0], np.float32), 0.2, 2).round(3)
+        array([0.9, 0.1], dtype=float32)
+    """
+    return ops.add(ops.multiply(labels, 1.0 - part), part / classes) if part else labels
+
+
+def binary_values(labels: Any, y_pred: Any, from_logits: bool) -> Any:
+    """The binary cross-entropy of every element.
+
+    Example:
+        >>> binary_values(np.array([1.0]), np.array([0.0]), from_logits=True)
+        array([0.6931472], dtype=float32)
+    """
+    if from_logits:
+        return ops.subtract(ops.softplus(y_pred), ops.multiply(y_pred, labels))
+    p = ops.clip(y_pred, EPSILON, 1.0 - EPSILON)
+    yes = ops.multiply(ops.log(p), labels)
+    no = ops.multiply(ops.log(ops.subtract(1.0, p)), ops.subtract(1.0, labels))
+    return ops.negative(ops.add(yes, no))
+
+
+def categorical_crossentropy(
+    y_true: Any, y_pred: Any, from_logits: bool = False, label_smoothing: float = 0.0, axis: int = -1
+) -> Any:
+    """`-sum(y log p)` over the classes, for labels that are rows of probabilities (one-hot rows, most often).
+
+    Args:
+        y_true: (N, ..., classes).
+        y_pred: probabilities of the same shape, or logits (of which p is the softmax). Probabilities that come
+            straight from `softmax` are computed with as stably as logits.
+        from_logits: whether `y_pred` holds logits.
+        label_smoothing: moves the labels towards equal probabilities by this part.
+        axis: the axis of the classes.
+
+    Raises:
+        ValueError: the shapes differ (a last axis of size 1 may be missing), or there is no such axis.
+
+    Example:
+        >>> categorical_crossentropy([[0.0, 1.0]], [[0.5, 0.5]])
+        array([0.6931472], dtype=float32)
+    """
+    name = "categorical_crossentropy"
+    labels, y_pred = matched(name, y_true, y_pred, broadcast=False)
+    axis = class_axis(name, axis, y_pred.shape)
+    labels = smoothed(labels, label_smoothing, labels.shape[axis])
+    logits = y_pred if from_logits else ops.logits_of(y_pred)
+    if logits is not None and axis == len(y_pred.shape) - 1 and not is_recorded(labels):
+        return ops.softmax_cross_entropy(labels, logits)
+    log_p = ops.log_softmax(y_pred, axis=axis) if from_logits else ops.log(normalized(y_pred, axis))
+    return ops.negative(ops.sum(ops.multiply(log_p, labels), axis=axis))
+
+
+@counting(lambda y_true, y_pred, values, ignore_class=None, **_: _valid(y_true, values.shape, ignore_class))
+def sparse_categorical_crossentropy(
+    y_true: Any, y_pred: Any, from_logits: bool = False, ignore_class: int | None = None, axis: int = -1
+) -> Any:
+    """`-log p[y]`, for labels that are integers.
+
+    Args:
+        y_true: class numbers from 0, of `y_pred`'s shape without the axis of the classes (or with size 1 there).
+        y_pred: probabilities or logits (of which p is the softmax), (N, ..., classes). Probabilities that come straight
+            from `softmax` are computed with as stably as logits.
+        from_logits: whether `y_pred` holds logits.
+        ignore_class: a label (any integer) whose examples have a loss of 0 and no gradient; a loss object's mean leaves
+            them out.
+        axis: the axis of the classes.
+
+    Raises:
+        ValueError: the shapes do not fit, or a label is no class number.
+
+    Example:
+        >>> sparse_categorical_crossentropy([1, 255], [[0.5, 0.5], [0.1, 0.9]], ignore_class=255)
+        array([0.6931472, 0.       ], dtype=float32)
+    """
+    name = "sparse_categorical_crossentropy"
+    y_pred, y_true = _classes_last(name, axis, as_value(name, y_pred, "y_pred"), np.asarray(y_true))
+    valid = _valid(y_true, y_pred.shape[:-1], ignore_class)
+    labels = class_labels(name, y_true, y_pred.shape, None if valid is None else ~valid)
+    logits = y_pred if from_logits else ops.logits_of(y_pred)
+    if valid is not None:
+        # What is not to count must not spread NaN either, so these rows are replaced before anything is computed.
+        rows = valid[..., None]
+        if logits is None:
+            y_pred = ops.where(rows, y_pred, 1.0)
+        else:
+            logits = ops.where(rows, logits, 0.0)
+    if logits is None:
+        # The softmax of log(p) is p again, so the fused operation serves here too.
+        logits = ops.log(normalized(y_pred, -1))
+    values = ops.softmax_cross_entropy(labels, logits)
+    return values if valid is None else ops.where(valid, values, 0.0)
+
+
+def fitting_crossentropy(y_true: Any, y_pred: Any) -> Any:
+    """The cross-entropy of probabilities that the shapes tell, as the name "crossentropy" means it.
+
+    One probability per example: binary; labels with fewer axes than the probabilities, or with one number per example:
+    sparse categorical; otherwise categorical.
+
+    Raises:
+        ValueError: the shapes do not fit.
+
+    Example:
+        >>> fitting_crossentropy([1], [[0.5, 0.5]])
+        array([0.6931472], dtype=float32)
+    """
+    y_pred, labels = as_value("crossentropy", y_pred, "y_pred"), np.shape(y_true)
+    if y_pred.shape[-1:] == (1,):
+        return binary_crossentropy(y_true, y_pred)
+    if len(labels) < len(y_pred.shape) or labels[-1:] == (1,):
+        return sparse_categorical_crossentropy(y_true, y_pred)
+    return categorical_crossentropy(y_true, y_pred)
+
+
+def _valid(y_true: Any, shape: tuple[int, ...], ignore_class: int | None) -> npt.NDArray[np.bool_] | None:
+    """Where labels are not those to ignore, in the shape of the values; None where all count."""
+    if ignore_class is None:
+        return None
+    valid = np.asarray(np.asarray(y_true) != ignore_class)
+    return valid.reshape(shape) if valid.size == np.prod(shape, dtype=np.int64) else None
+
+
+def _classes_last(name: str, axis: int, y_pred: Any, labels: npt.NDArray[Any]) -> tuple[Any, npt.NDArray[Any]]:
+    """Predictions and labels with the axis of the classes at the end."""
+    axis, rank = class_axis(name, axis, y_pred.shape), len(y_pred.shape)
+    if axis == rank - 1:
+        return y_pred, labels
+    if labels.ndim == rank and labels.shape[axis] == 1:
+        labels = np.squeeze(labels, axis)
+    return ops.moveaxis(y_pred, axis, -1), labels
+
+
+def class_axis(name: str, axis: int, shape: tuple[int, ...]) -> int:
+    """The number of the axis of the classes, from 0.
+
+    Raises:
+        TypeError: `axis` is not an integer.
+        ValueError: there is no such axis.
+
+    Example:
+        >>> class_axis("loss", -1, (2, 3))
+        1
+    """
+    number = integer(name, "axis", axis)
+    if not -len(shape) <= number < len(shape):
+        raise ValueError(f"{name}: axis={axis} is out of range for y_pred of shape {shape}")
+    return number % len(shape)
+
+
+def normalized(p: Any, axis: int) -> Any:
+    """Probabilities that sum to 1, kept off 0 and 1.
+
+    Example:
+        >>> normalized(np.array([[1.0, 3.0]]), -1)
+        array([[0.25, 0.75]], dtype=float32)
+    """
+    return ops.clip(ops.divide(p, ops.sum(p, axis=axis, keepdims=True)), EPSILON, 1.0 - EPSILON)
+
+
+class BinaryCrossentropy(LossFunctionWrapper):
+    """Cross-entropy of yes-or-no labels; the arguments are those of `binary_crossentropy`.
+
+    Example:
+        >>> round(float(BinaryCrossentropy()([[1.0], [0.0]], [[0.5], [0.5]])), 4)
+        0.6931
+    """
+
+    def __init__(
+        self,
+        from_logits: bool = False,
+        label_smoothing: float = 0.0,
+        axis: int = -1,
+        reduction: str | None = "sum_over_batch_size",
+        name: str | None = "binary_crossentropy",
+        dtype: Any = None,
+    ) -> None:
+        self.from_logits, self.axis = bool(from_logits), integer(type(self).__name__, "axis", axis)
+        self.label_smoothing = real(type(self).__name__, "label_smoothing", label_smoothing, 0.0, 1.0)
+        super().__init__(
+            binary_crossentropy,
+            reduction,
+            name,
+            dtype,
+            from_logits=self.from_logits,
+            label_smoothing=self.label_smoothing,
+            axis=self.axis,
+        )
+
+
+class CategoricalCrossentropy(LossFunctionWrapper):
+    """Cross-entropy of one-hot rows; the arguments are those of `categorical_crossentropy`.
+
+    Example:
+        >>> round(float(CategoricalCrossentropy(from_logits=True)([[0.0, 1.0]], [[3.0, 3.0]])), 4)
+        0.6931
+    """
+
+    def __init__(
+        self,
+        from_logits: bool = False,
+        label_smoothing: float = 0.0,
+        axis: int = -1,
+        reduction: str | None = "sum_over_batch_size",
+        name: str | None = "categorical_crossentropy",
+        dtype: Any = None,
+    ) -> None:
+        self.from_logits, self.axis = bool(from_logits), integer(type(self).__name__, "axis", axis)
+        self.label_smoothing = real(type(self).__name__, "label_smoothing", label_smoothing, 0.0, 1.0)
+        super().__init__(
+            categorical_crossentropy,
+            reduction,
+            name,
+            dtype,
+            from_logits=self.from_logits,
+            label_smoothing=self.label_smoothing,
+            axis=self.axis,
+        )
+
+
+class SparseCategoricalCrossentropy(LossFunctionWrapper):
+    """Cross-entropy of class numbers; the arguments are those of `sparse_categorical_crossentropy`.
+
+    Example:
+        >>> round(float(SparseCategoricalCrossentropy(from_logits=True)([1], [[3.0, 3.0]])), 4)
+        0.6931
+    """
+
+    def __init__(
+        self,
+        from_logits: bool = False,
+        ignore_class: int | None = None,
+        reduction: str | None = "sum_over_batch_size",
+        axis: int = -1,
+        name: str | None = "sparse_categorical_crossentropy",
+        dtype: Any = None,
+    ) -> None:
+        self.from_logits, self.axis = bool(from_logits), integer(type(self).__name__, "axis", axis)
+        self.ignore_class = (
+            ignore_class if ignore_class is None else integer(type(self).__name__, "ignore_class", ignore_class)
+        )
+        super().__init__(
+            sparse_categorical_crossentropy,
+            reduction,
+            name,
+            dtype,
+            from_logits=self.from_logits,
+            ignore_class=self.ignore_class,
+            axis=self.axis,
+        )
