@@ -23,6 +23,16 @@ ROWS = [
     ("DepthwiseConv1D", {"kernel_size": 3, "depth_multiplier": 2}, (2, 8, 3), (2, 6, 6), 24),
     ("DepthwiseConv2D", {"kernel_size": 3, "strides": 2, "padding": "same", "activation": "tanh"},
      (2, 5, 6, 4), (2, 3, 3, 4), 40),
+    ("DepthwiseConv2D", {"kernel_size": 2, "data_format": "channels_first"}, (2, 3, 5, 6), (2, 3, 4, 5), 15),
+    ("SeparableConv1D", {"filters": 5, "kernel_size": 3, "strides": 2}, (2, 9, 3), (2, 4, 5), 29),
+    ("SeparableConv2D", {"filters": 4, "kernel_size": 3, "depth_multiplier": 2, "activation": "tanh"},
+     (2, 6, 5, 3), (2, 4, 3, 4), 82),
+    ("Conv1DTranspose", {"filters": 4, "kernel_size": 3, "strides": 2}, (2, 4, 3), (2, 9, 4), 40),
+    ("Conv2DTranspose", {"filters": 4, "kernel_size": 4, "strides": 2, "padding": "same", "activation": "tanh"},
+     (2, 3, 4, 3), (2, 6, 8, 4), 196),
+    ("Conv2DTranspose", {"filters": 4, "kernel_size": 3, "strides": 2, "output_padding": (1, 0), "use_bias": False,
+                         "data_format": "channels_first"}, (2, 3, 3, 4), (2, 4, 8, 9), 108),
+    ("Conv3DTranspose", {"filters": 2, "kernel_size": 2, "dilation_rate": 2}, (2, 3, 2, 3, 2), (2, 5, 4, 5, 2), 34),
     ("MaxPooling1D", {}, (2, 8, 3), (2, 4, 3), 0),
     ("MaxPooling2D", {"pool_size": (3, 2), "strides": 1}, (2, 6, 5, 3), (2, 4, 4, 3), 0),
     ("MaxPooling3D", {"padding": "same"}, (1, 3, 5, 4, 2), (1, 2, 3, 2, 2), 0),
@@ -35,6 +45,8 @@ ROWS = [
     ("GlobalAveragePooling1D", {"keepdims": True}, (2, 5, 3), (2, 1, 3), 0),
     ("GlobalAveragePooling2D", {}, (2, 4, 5, 3), (2, 3), 0),
     ("GlobalAveragePooling3D", {}, (2, 3, 4, 3, 2), (2, 2), 0),
+    ("GlobalMaxPooling2D", {"data_format": "channels_first"}, (2, 3, 4, 5), (2, 3), 0),
+    ("Flatten", {"data_format": "channels_first"}, (2, 3, 4, 5), (2, 60), 0),
     ("Flatten", {}, (2, 3, 4, 5), (2, 60), 0),
     ("Reshape", {"target_shape": (5, -1)}, (2, 4, 5), (2, 5, 4), 0),
     ("Dropout", {"rate": 0.5}, (2, 7), (2, 7), 0),
@@ -117,11 +129,11 @@ def test_unsupported_arguments_raise_with_the_reason(row):
     cls(**arguments, dtype="float32")
 
 
-@pytest.mark.parametrize("name", [n for n in layers.BUILT_IN if "Conv" in n or "Pooling" in n])
-def test_channels_first_raises(name):
+@pytest.mark.parametrize("name", [n for n in layers.BUILT_IN if "Conv" in n or "Pooling" in n or n == "Flatten"])
+def test_other_data_formats_raise(name):
     arguments = next(row[1] for row in ROWS if row[0] == name)
-    with pytest.raises(ValueError, match=f"{name}: data_format='channels_first' cannot be honoured"):
-        getattr(layers, name)(**arguments, data_format="channels_first")
+    with pytest.raises(ValueError, match=f"{name}: data_format expects 'channels_last' or .*, got 'NCHW'"):
+        getattr(layers, name)(**{**arguments, "data_format": "NCHW"})
 
 
 def test_aliases():
@@ -140,6 +152,12 @@ def test_aliases():
         (layers.Conv2D(6, (3, 5), groups=2), (None, 9, 9, 4), [("kernel", (3, 5, 2, 6)), ("bias", (6,))]),
         (layers.Conv3D(3, 2, use_bias=False), (None, 4, 4, 4, 2), [("kernel", (2, 2, 2, 2, 3))]),
         (layers.DepthwiseConv2D(3, depth_multiplier=2), (None, 9, 9, 4), [("kernel", (3, 3, 4, 2)), ("bias", (8,))]),
+        (
+            layers.SeparableConv2D(5, 3, depth_multiplier=2),
+            (None, 9, 9, 4),
+            [("depthwise_kernel", (3, 3, 4, 2)), ("pointwise_kernel", (1, 1, 8, 5)), ("bias", (5,))],
+        ),
+        (layers.Conv2DTranspose(6, (3, 5)), (None, 9, 9, 4), [("kernel", (3, 5, 6, 4)), ("bias", (6,))]),
         (
             layers.BatchNormalization(),
             (None, 9, 4),
@@ -174,6 +192,9 @@ def test_names_count_up_and_given_names_are_not_made_up_again():
         (lambda: layers.Conv2D(4, 3, padding="full"), "Conv2D: padding expects valid, same, an int"),
         (lambda: layers.Conv2D(4, 3, padding="causal"), "Conv2D: padding expects valid, same, an int"),
         (lambda: layers.Conv2D(4, 3, groups=3), "Conv2D: filters expects a multiple of groups=3, got 4"),
+        (lambda: layers.SeparableConv2D(0, 3), "SeparableConv2D: filters expects a positive integer, got 0"),
+        (lambda: layers.Conv2DTranspose(4, 3, output_padding=1), r"Conv2DTranspose: output_padding expects .*\(1, 1\)"),
+        (lambda: layers.Conv1DTranspose(4, 3, padding="causal"), "Conv1DTranspose: padding expects valid, same"),
         (lambda: layers.MaxPooling2D(padding=1), "MaxPooling2D: padding expects valid or same, got 1"),
         (lambda: layers.Dropout(1.0), "Dropout: rate expects a number below 1"),
         (lambda: layers.Dropout(-0.1), "Dropout: rate expects a number from 0.0 to 1.0, got -0.1"),
@@ -194,6 +215,7 @@ def test_wrong_arguments_raise(make_layer, message):
         (layers.Conv2D(4, 3, name="first"), (8, 28, 28), r"Conv2D 'first': .*\(N, H, W, C\).*x\[\.\.\., None\]"),
         (layers.Conv2D(4, 9, name="big"), (1, 4, 4, 1), "Conv2D 'big': "),
         (layers.MaxPooling2D(name="pool"), (8, 28), r"MaxPooling2D 'pool': .*\(N, H, W, C\), got \(N, 28\)"),
+        (layers.MaxPooling1D(data_format="channels_first", name="p1"), (8, 28), r"'p1': .*\(N, C, W\), got \(N, 28\)"),
         (layers.Reshape((4, 4), name="square"), (2, 15), r"Reshape 'square': .*15 values .* do not fit"),
         (layers.Dense(3, name="dense"), (4,), r"Dense 'dense': .*\(N, \.\.\., in\)"),
         (layers.BatchNormalization(axis=1, name="norm"), (2, 3, 4), "BatchNormalization 'norm': .*axis=1 cannot"),

@@ -2,8 +2,10 @@
 
 from cnnfast.layers.activation import Activation, LeakyReLU, ReLU, Softmax
 from cnnfast.layers.base import Layer
-from cnnfast.layers.conv import Conv1D, Conv2D, Conv3D, DepthwiseConv1D, DepthwiseConv2D
+from cnnfast.layers.conv import Conv1D, Conv2D, Conv3D
+from cnnfast.layers.conv_transpose import Conv1DTranspose, Conv2DTranspose, Conv3DTranspose
 from cnnfast.layers.core import Dense, Dropout, Flatten, Input, InputLayer, Reshape
+from cnnfast.layers.depthwise import DepthwiseConv1D, DepthwiseConv2D, SeparableConv1D, SeparableConv2D
 from cnnfast.layers.normalization import BatchNormalization
 from cnnfast.layers.pooling import (
     AveragePooling1D,
@@ -36,10 +38,11 @@ from cnnfast.layers.pooling import (
 BUILT_IN = {
     layer.__name__: layer
     for layer in (
-        Activation, AveragePooling1D, AveragePooling2D, AveragePooling3D, BatchNormalization, Conv1D, Conv2D, Conv3D,
-        Dense, DepthwiseConv1D, DepthwiseConv2D, Dropout, Flatten, GlobalAveragePooling1D, GlobalAveragePooling2D,
-        GlobalAveragePooling3D, GlobalMaxPooling1D, GlobalMaxPooling2D, GlobalMaxPooling3D, InputLayer, LeakyReLU,
-        MaxPooling1D, MaxPooling2D, MaxPooling3D, ReLU, Reshape, Softmax,
+        Activation, AveragePooling1D, AveragePooling2D, AveragePooling3D, BatchNormalization, Conv1D, Conv1DTranspose,
+        Conv2D, Conv2DTranspose, Conv3D, Conv3DTranspose, Dense, DepthwiseConv1D, DepthwiseConv2D, Dropout, Flatten,
+        GlobalAveragePooling1D, GlobalAveragePooling2D, GlobalAveragePooling3D, GlobalMaxPooling1D, GlobalMaxPooling2D,
+        GlobalMaxPooling3D, InputLayer, LeakyReLU, MaxPooling1D, MaxPooling2D, MaxPooling3D, ReLU, Reshape,
+        SeparableConv1D, SeparableConv2D, Softmax,
     )
 }  # fmt: skip
 

@@ -27,16 +27,19 @@ def per_axis(owner: str, name: str, value: Any, rank: int) -> tuple[int, ...]:
     return tuple(positive_int(owner, name, v) for v in values)
 
 
-def channels_last(owner: str, data_format: str | None) -> str:
-    """Check `data_format`; the channels are the last axis.
+def checked_data_format(owner: str, data_format: str | None) -> str:
+    """Where the channels are: "channels_last", also for None, or "channels_first".
 
     Raises:
-        ValueError: anything but None and "channels_last".
+        ValueError: anything else.
+
+    Example:
+        >>> checked_data_format("Conv2D", None)
+        'channels_last'
     """
-    if data_format not in (None, "channels_last"):
-        extra = "; move the channels to the last axis" if data_format == "channels_first" else ""
-        raise ValueError(f"{owner}: data_format={data_format!r} cannot be honoured: only channels_last is{extra}")
-    return "channels_last"
+    if data_format not in (None, "channels_last", "channels_first"):
+        raise ValueError(f"{owner}: data_format expects 'channels_last' or 'channels_first', got {data_format!r}")
+    return data_format or "channels_last"
 
 
 def checked_rank(owner: str, input_shape: Shape, ndim: int, axes: str) -> None:

@@ -11,6 +11,7 @@ import numpy as np
 from cnnfast import activations, initializers, ops, random
 from cnnfast.arguments import integer, positive_int, real, refuse_unsupported
 from cnnfast.layers import operation  # noqa: F401 (what is computed from an Input may be an operation)
+from cnnfast.layers.arguments import checked_data_format
 from cnnfast.layers.base import Layer, SameShape, Shape, fixed_size
 from cnnfast.symbolic import KerasTensor, Node
 
@@ -152,8 +153,12 @@ class Flatten(Layer):
     """All of an example's values in one row: (N, ...) to (N, size).
 
     Args:
-        data_format: None or "channels_last"; the order in memory is kept.
+        data_format: "channels_last", which keeps the order in memory, or "channels_first": the channels, the second
+            axis, are moved to the end before.
         **kwargs: `name`.
+
+    Raises:
+        ValueError: another data format.
 
     Example:
         >>> Flatten().compute_output_shape((None, 7, 7, 40))
@@ -162,10 +167,11 @@ class Flatten(Layer):
 
     def __init__(self, data_format: str | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        if data_format not in (None, "channels_last"):
-            raise ValueError(f"Flatten: data_format={data_format!r} cannot be honoured: only channels_last is")
+        self.data_format = checked_data_format("Flatten", data_format)
 
     def call(self, x: Any, training: bool = False) -> Any:  # noqa: D102
+        if self.data_format == "channels_first" and x.ndim > 1:
+            x = ops.moveaxis(x, 1, -1)
         return ops.reshape(x, (x.shape[0], math.prod(x.shape[1:])))
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:  # noqa: D102

@@ -6,16 +6,14 @@ from collections.abc import Callable
 from typing import Any, ClassVar
 
 from cnnfast import ops
-from cnnfast.layers.arguments import Sizes, channels_last, checked_rank, per_axis, with_open_sizes
-from cnnfast.layers.base import Layer, Shape
+from cnnfast.layers.arguments import Sizes, per_axis, with_open_sizes
+from cnnfast.layers.base import Shape
+from cnnfast.layers.spatial import SpatialLayer
 
-_AXES = {1: "N, W, C", 2: "N, H, W, C", 3: "N, D, H, W, C"}
 
-
-class _Pooling(Layer):
+class _Pooling(SpatialLayer):
     """Maximum or mean over windows, of any rank."""
 
-    rank: ClassVar[int]
     _op: ClassVar[Callable[..., Any]]
 
     def __init__(
@@ -33,16 +31,12 @@ class _Pooling(Layer):
         if not isinstance(padding, str) or padding.lower() not in ("valid", "same"):
             raise ValueError(f"{owner}: padding expects valid or same, got {padding!r}")
         self.padding = padding.lower()
-        self.data_format = channels_last(owner, data_format)
+        self._set_data_format(data_format)
 
-    def build(self, input_shape: Shape) -> None:
-        checked_rank(type(self).__name__, input_shape, self.rank + 2, _AXES[self.rank])
-
-    def call(self, x: Any, training: bool = False) -> Any:
+    def _compute(self, x: Any) -> Any:
         return type(self)._op(x, self.pool_size, self.strides, self.padding)
 
-    def compute_output_shape(self, input_shape: Shape) -> Shape:
-        checked_rank(type(self).__name__, input_shape, self.rank + 2, _AXES[self.rank])
+    def _output_shape(self, input_shape: Shape) -> Shape:
         return with_open_sizes(
             lambda shape: ops.pool_output_shape(shape, self.pool_size, self.strides, self.padding),
             input_shape,
@@ -73,7 +67,7 @@ class MaxPooling2D(_Pooling):
         pool_size: the window's size, one int or one per axis.
         strides: the step from one window to the next; the window's size by default. Smaller steps overlap.
         padding: "valid" or "same".
-        data_format: only "channels_last" is supported.
+        data_format: "channels_last" or "channels_first", which costs two transpositions.
         **kwargs: `name`.
 
     Raises:
@@ -125,7 +119,7 @@ class AveragePooling2D(_Pooling):
         pool_size: the window's size, one int or one per axis.
         strides: the step from one window to the next; the window's size by default. Smaller steps overlap.
         padding: "valid" or "same".
-        data_format: only "channels_last" is supported.
+        data_format: "channels_last" or "channels_first", which costs two transpositions.
         **kwargs: `name`.
 
     Raises:
@@ -154,25 +148,20 @@ class AveragePooling3D(_Pooling):
     _op = ops.avg_pool3d
 
 
-class _GlobalPooling(Layer):
+class _GlobalPooling(SpatialLayer):
     """Maximum or mean of every channel, over inputs of any rank."""
 
-    rank: ClassVar[int]
     _op: ClassVar[Callable[..., Any]]
 
     def __init__(self, data_format: str | None = None, keepdims: bool = False, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.data_format = channels_last(type(self).__name__, data_format)
+        self._set_data_format(data_format)
         self.keepdims = bool(keepdims)
 
-    def build(self, input_shape: Shape) -> None:
-        checked_rank(type(self).__name__, input_shape, self.rank + 2, _AXES[self.rank])
-
-    def call(self, x: Any, training: bool = False) -> Any:
+    def _compute(self, x: Any) -> Any:
         return type(self)._op(x, keepdims=self.keepdims)
 
-    def compute_output_shape(self, input_shape: Shape) -> Shape:
-        checked_rank(type(self).__name__, input_shape, self.rank + 2, _AXES[self.rank])
+    def _output_shape(self, input_shape: Shape) -> Shape:
         return (input_shape[0], *(1,) * (self.rank * self.keepdims), input_shape[-1])
 
 

@@ -27,7 +27,13 @@ from cnnfast.ops.conv import (
     depthwise_conv1d,
     depthwise_conv2d,
 )
-from cnnfast.ops.conv_transpose import conv1d_transpose, conv2d_transpose, conv3d_transpose
+from cnnfast.ops.conv_transpose import (
+    conv1d_transpose,
+    conv2d_transpose,
+    conv3d_transpose,
+    conv_transpose_multiply_adds,
+    conv_transpose_output_shape,
+)
 from cnnfast.ops.dropout import dropout
 from cnnfast.ops.indexing import index, one_hot, split, take, where
 from cnnfast.ops.math import add, clip, divide, maximum, minimum, multiply, power, subtract
@@ -101,6 +107,8 @@ __all__ = [
     "conv_algorithms",
     "conv_multiply_adds",
     "conv_output_shape",
+    "conv_transpose_multiply_adds",
+    "conv_transpose_output_shape",
     "convert_to_tensor",
     "cos",
     "dense",

@@ -135,3 +135,56 @@ def conv3d_transpose(
     return _conv_transpose(
         "conv3d_transpose", 3, x, kernel, bias, strides, padding, output_padding, dilation_rate, activation
     )
+
+
+def conv_transpose_output_shape(
+    x_shape: Sequence[int],
+    kernel_shape: Sequence[int],
+    *,
+    strides: IntPerAxis = 1,
+    padding: Padding = "valid",
+    output_padding: IntPerAxis | None = None,
+    dilation_rate: IntPerAxis = 1,
+) -> tuple[int, ...]:
+    """The shape that `conv1d_transpose` to `conv3d_transpose` give, by the rank of the shapes; nothing is computed.
+
+    Raises:
+        ValueError: shapes or arguments do not fit; the message says which.
+
+    Example:
+        >>> conv_transpose_output_shape((1, 7, 7, 3), (4, 4, 8, 3), strides=2, padding="same")
+        (1, 14, 14, 8)
+    """
+    return _shape(x_shape, kernel_shape, strides, padding, output_padding, dilation_rate).x_shape
+
+
+def conv_transpose_multiply_adds(
+    x_shape: Sequence[int],
+    kernel_shape: Sequence[int],
+    *,
+    strides: IntPerAxis = 1,
+    padding: Padding = "valid",
+    output_padding: IntPerAxis | None = None,
+    dilation_rate: IntPerAxis = 1,
+) -> int:
+    """The multiply-adds of a transposed convolution for one image of the batch.
+
+    Example:
+        >>> conv_transpose_multiply_adds((1, 7, 7, 3), (4, 4, 8, 3), strides=2, padding="same")
+        18816
+    """
+    return _shape(x_shape, kernel_shape, strides, padding, output_padding, dilation_rate).multiply_adds
+
+
+def _shape(
+    x_shape: Sequence[int],
+    kernel_shape: Sequence[int],
+    strides: IntPerAxis,
+    padding: Padding,
+    output_padding: IntPerAxis | None,
+    dilation_rate: IntPerAxis,
+) -> _core.ConvShape:
+    rank = len(kernel_shape) - 2
+    return _core.ConvShape.transposed(
+        f"conv{rank}d_transpose", rank, x_shape, kernel_shape, strides, padding, output_padding, dilation_rate
+    )

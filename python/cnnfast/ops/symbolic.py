@@ -8,7 +8,16 @@ from cnnfast.symbolic import KerasTensor, symbolic_aware
 
 # Functions of shapes, and those that write into arrays.
 _NOT_DIFFERENTIABLE = frozenset(
-    {"adam_update", "conv_algorithms", "conv_multiply_adds", "conv_output_shape", "pool_output_shape", "sgd_update"}
+    {
+        "adam_update",
+        "conv_algorithms",
+        "conv_multiply_adds",
+        "conv_output_shape",
+        "conv_transpose_multiply_adds",
+        "conv_transpose_output_shape",
+        "pool_output_shape",
+        "sgd_update",
+    }
 )
 
 _OPERATORS = {
