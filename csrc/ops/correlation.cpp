@@ -139,6 +139,10 @@ ConvRoute route_of(const Correlation& c) {
 }  // namespace
 
 void activate_pixels(Activation kind, float alpha, float* y, int64_t y_pixel, int64_t pixels, int64_t channels) {
+  if (y_pixel == channels) {  // pixels of few channels fill vectors together
+    kernels().activation_forward(kind, alpha, y, y, pixels * channels);
+    return;
+  }
   for (int64_t p = 0; p < pixels; ++p) {
     kernels().activation_forward(kind, alpha, y + p * y_pixel, y + p * y_pixel, channels);
   }
