@@ -54,7 +54,6 @@ _REASONS = {
     "sparse": "sparse arrays are not supported",
     "ragged": "ragged arrays are not supported",
     "batch_shape": "give shape, and batch_size where the batch is fixed",
-    "ignore_class": "give those examples a sample weight of 0",
     "tensor": "only shapes are taken",
     "optional": "every input is required",
 }

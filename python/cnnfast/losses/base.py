@@ -96,6 +96,11 @@ class Loss(Configured):
         """Where the values count, as booleans of their shape; None where all do."""
         return None
 
+    def get_config(self) -> dict[str, Any]:
+        """The constructor's arguments as values that JSON can hold, and the name, also one that was made up."""
+        config = super().get_config()
+        return config | {"name": self.name} if "name" in config else config
+
     def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Any:
         """The reduced loss.
 

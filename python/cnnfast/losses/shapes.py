@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from cnnfast import ops
 from cnnfast.autograd import Value, to_float32
 
 
@@ -37,9 +36,9 @@ def same_rank(first: Any, second: Any) -> tuple[Any, Any]:
     """
     a, b = first.shape, second.shape
     if len(a) == len(b) + 1 and a[-1] == 1:
-        return (first, ops.reshape(second, (*b, 1))) if len(b) == 1 else (ops.reshape(first, a[:-1]), second)
+        return (first, second.reshape((*b, 1))) if len(b) == 1 else (first.reshape(a[:-1]), second)
     if len(b) == len(a) + 1 and b[-1] == 1:
-        return (ops.reshape(first, (*a, 1)), second) if len(a) == 1 else (first, ops.reshape(second, b[:-1]))
+        return (first.reshape((*a, 1)), second) if len(a) == 1 else (first, second.reshape(b[:-1]))
     return first, second
 
 

@@ -209,7 +209,7 @@ def _compile_arguments(training: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "optimizer": optimizers.get(training["optimizer"]),
         "loss": losses.as_loss(training["loss"]),
-        "metrics": [metrics.get(m) for m in training["metrics"]],
+        "metrics": [metrics.as_metric(m) for m in training["metrics"]],
     }
 
 

@@ -59,7 +59,7 @@ class Trainer:
         """
         refuse_unsupported("compile", unsupported)
         given: list[Any] = [] if metrics is None else list(metrics) if isinstance(metrics, (list, tuple)) else [metrics]
-        chosen = tuple(metric_kinds.get(m) for m in given)
+        chosen = tuple(metric_kinds.as_metric(m) for m in given)
         names = ["loss", *(m.name for m in chosen)]
         if len(set(names)) != len(names):
             raise ValueError(f"compile: metrics expects different names, and none called loss; got {names[1:]}")
