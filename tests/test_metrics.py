@@ -8,7 +8,17 @@ import pytest
 from cnnfast import losses, metrics
 from metric_cases import CASES, IDS, mean
 
-NEEDING_ARGUMENTS = {metrics.MeanMetricWrapper}
+NEEDING_ARGUMENTS = {
+    metrics.MeanMetricWrapper,
+    metrics.SensitivityAtSpecificity,
+    metrics.SpecificityAtSensitivity,
+    metrics.PrecisionAtRecall,
+    metrics.RecallAtPrecision,
+    metrics.IoU,
+    metrics.MeanIoU,
+    metrics.OneHotIoU,
+    metrics.OneHotMeanIoU,
+}
 
 
 WEIGHTS = ["none", "examples", "positions", "column"]

@@ -15,7 +15,17 @@ keras = pytest.importorskip("keras")
 # The only metric here that Keras does not have: what it calls "accuracy" in compile.
 OWN = {"FittingAccuracy"}
 # What a class cannot be made without.
-NEEDED = {"MeanMetricWrapper": lambda library: {"fn": library.mean_squared_error}}
+NEEDED = {
+    "MeanMetricWrapper": lambda library: {"fn": library.mean_squared_error},
+    "SensitivityAtSpecificity": lambda library: {"specificity": 0.5},
+    "SpecificityAtSensitivity": lambda library: {"sensitivity": 0.5},
+    "PrecisionAtRecall": lambda library: {"recall": 0.5},
+    "RecallAtPrecision": lambda library: {"precision": 0.5},
+    "IoU": lambda library: {"num_classes": 3, "target_class_ids": [1]},
+    "MeanIoU": lambda library: {"num_classes": 3},
+    "OneHotIoU": lambda library: {"num_classes": 3, "target_class_ids": [1]},
+    "OneHotMeanIoU": lambda library: {"num_classes": 3},
+}
 
 
 def both(name, given, batches):
@@ -23,8 +33,12 @@ def both(name, given, batches):
     ours, theirs = getattr(metrics, name)(**given), getattr(keras.metrics, name)(**given)
     for y, p, weights in batches:
         ours.update_state(y, p, weights)
-        theirs.update_state(y, p.astype(np.float32), None if weights is None else weights.astype(np.float32))
+        theirs.update_state(y, p.astype(np.float32) if p.dtype.kind == "f" else p, _single(weights))
     return ours.result(), np.array(theirs.result().tolist())
+
+
+def _single(weights):
+    return weights if weights is None or weights.dtype.kind == "i" else weights.astype(np.float32)
 
 
 @pytest.mark.parametrize("weighted", ["none", "examples", "positions", "column"])
@@ -59,6 +73,84 @@ def test_errors_over_batches(rng, name, given, weighted):
     np.testing.assert_allclose(ours, theirs, rtol=1e-4)
 
 
+def decisions(rng, n):
+    """Rows of yes and no, and predictions that lean towards them."""
+    y = rng.integers(0, 2, (n, 3))
+    return y, np.clip(rng.random((n, 3)) * 0.7 + 0.3 * y, 0, 1).astype(np.float32)
+
+
+def numbered(rng, n):
+    y = rng.integers(0, 4, (n, 5))
+    y[0, :2] = -1, 9
+    return y, rng.integers(0, 4, (n, 5))
+
+
+def hot(rng, n):
+    return np.eye(4)[rng.integers(0, 4, n)], rng.random((n, 4)).astype(np.float32)
+
+
+COUNTING = [
+    (name, given, decisions)
+    for name in ("TruePositives", "FalsePositives", "TrueNegatives", "FalseNegatives", "Precision", "Recall")
+    for given in ({}, {"thresholds": 0.3}, {"thresholds": [0.8, 0.2]}, {"thresholds": [0.0, 0.5, 1.0]})
+]
+COUNTING += [
+    (name, given, decisions)
+    for name in ("Precision", "Recall")
+    for given in ({"top_k": 2}, {"class_id": 1}, {"top_k": 1, "class_id": 0, "thresholds": [0.4, 0.6]})
+]
+COUNTING += [
+    (name, {key: value, **more}, decisions)
+    for name, key in (
+        ("SensitivityAtSpecificity", "specificity"),
+        ("SpecificityAtSensitivity", "sensitivity"),
+        ("PrecisionAtRecall", "recall"),
+        ("RecallAtPrecision", "precision"),
+    )
+    for value in (0.3, 0.8)
+    for more in ({}, {"num_thresholds": 1}, {"num_thresholds": 20, "class_id": 2})
+]
+COUNTING += [
+    ("AUC", {"curve": curve, "summation_method": method, **more}, decisions)
+    for curve in ("ROC", "PR", "PRGAIN")
+    for method in ("interpolation", "minoring", "majoring")
+    for more in (
+        {},
+        {"num_thresholds": 30, "multi_label": True},
+        {"multi_label": True, "num_labels": 3, "label_weights": [1.0, 0.5, 2.0]},
+        {"thresholds": [0.2, 0.7], "label_weights": [1.0, 0.5, 2.0]},
+        {"from_logits": True},
+    )
+]
+COUNTING += [
+    ("IoU", {"num_classes": 4, "target_class_ids": [0, 2]}, numbered),
+    ("MeanIoU", {"num_classes": 5, "ignore_class": 1}, numbered),
+    ("BinaryIoU", {"threshold": 0.6}, decisions),
+    ("OneHotIoU", {"num_classes": 4, "target_class_ids": [1, 3]}, hot),
+    ("OneHotMeanIoU", {"num_classes": 4, "ignore_class": 2}, hot),
+]
+COUNTING += [
+    (name, {"average": average, **more}, hot)
+    for name in ("FBetaScore", "F1Score")
+    for average in (None, "micro", "macro", "weighted")
+    for more in ({}, {"threshold": 0.4}, *([{"beta": 2.0}] if name == "FBetaScore" else []))
+]
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize(("name", "given", "data"), COUNTING, ids=[f"{n}-{g}" for n, g, _ in COUNTING])
+def test_counts_over_batches(rng, name, given, data, weighted):
+    batches = []
+    for n in (25, 8):
+        y, p = data(rng, n)
+        # For intersections Keras takes whole weights only, one per label.
+        labels = y.shape[: 1 if "OneHot" in name else 2]
+        weights = rng.integers(0, 4, labels) if "IoU" in name else rng.random(n)
+        batches.append((y, p, weights if weighted else None))
+    ours, theirs = both(name, given, batches)
+    np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=2e-5)  # they add up in float32
+
+
 @pytest.mark.parametrize("name", sorted(set(metrics.registry.CLASSES) - OWN))
 def test_arguments_names_and_directions_are_keras_own(name):
     ours, theirs = getattr(metrics, name), getattr(keras.metrics, name)
@@ -67,10 +159,18 @@ def test_arguments_names_and_directions_are_keras_own(name):
     needed = NEEDED.get(name, lambda library: {})
     made, other = ours(**needed(metrics)), theirs(**needed(keras.metrics))
     assert made._direction == getattr(other, "_direction", made._direction)
-    if name not in NEEDED:
+    if name != "MeanMetricWrapper":
         config, expected = made.get_config(), other.get_config()
         assert {key: value for key, value in config.items() if key not in ("name", "dtype")}.items() <= (
             {**expected, **config}
         ).items()
         assert ours.from_config(expected).get_config().keys() == config.keys()
         assert made.name.rstrip("_0123456789") == other.name.rstrip("_0123456789")
+
+
+def test_nothing_of_keras_is_missing():
+    for name in dir(keras.metrics):
+        assert name.startswith("_") or hasattr(metrics, name), name
+    for name in keras.src.metrics.ALL_OBJECTS_DICT:
+        if name not in ("Metric", "metric", "MeanMetricWrapper", "mean_metric_wrapper"):
+            assert metrics.registry._BY_NAME[name].__name__ == keras.src.metrics.ALL_OBJECTS_DICT[name].__name__

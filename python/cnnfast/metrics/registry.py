@@ -8,7 +8,18 @@ from typing import Any
 from cnnfast import losses
 from cnnfast.configured import serialize as serialized
 from cnnfast.metrics import accuracy as accuracies
-from cnnfast.metrics import correlation, margins, probabilistic, reduction, regression
+from cnnfast.metrics import (
+    auc,
+    confusion,
+    correlation,
+    fscore,
+    iou,
+    margins,
+    operating_points,
+    probabilistic,
+    reduction,
+    regression,
+)
 from cnnfast.metrics.base import Metric
 from cnnfast.naming import snake_case
 
@@ -27,6 +38,11 @@ CLASSES: dict[str, type[Metric]] = {
         correlation.PearsonCorrelation, correlation.ConcordanceCorrelation,
         probabilistic.KLDivergence, probabilistic.Poisson, probabilistic.BinaryCrossentropy,
         probabilistic.CategoricalCrossentropy, probabilistic.SparseCategoricalCrossentropy,
+        confusion.TruePositives, confusion.TrueNegatives, confusion.FalsePositives, confusion.FalseNegatives,
+        confusion.Precision, confusion.Recall,
+        operating_points.SensitivityAtSpecificity, operating_points.SpecificityAtSensitivity,
+        operating_points.PrecisionAtRecall, operating_points.RecallAtPrecision, auc.AUC,
+        iou.IoU, iou.BinaryIoU, iou.MeanIoU, iou.OneHotIoU, iou.OneHotMeanIoU, fscore.FBetaScore, fscore.F1Score,
         margins.Hinge, margins.SquaredHinge, margins.CategoricalHinge,
     )
 }  # fmt: skip
