@@ -11,7 +11,10 @@ from cnnfast import ops
 from cnnfast.arguments import integer, real
 from cnnfast.autograd import is_recorded
 from cnnfast.losses.base import EPSILON, LossFunctionWrapper, counting
+from cnnfast.losses.fused import mean_of
 from cnnfast.losses.shapes import as_value, class_labels, matched
+
+_LOW, _HIGH = np.float32(EPSILON), np.float32(1.0 - EPSILON)
 
 
 def binary_crossentropy(
@@ -35,7 +38,45 @@ def binary_crossentropy(
     """
     y_true, y_pred = matched("binary_crossentropy", y_true, y_pred, broadcast=False)
     y_true = smoothed(y_true, label_smoothing, 2)
-    return ops.mean(binary_values(y_true, y_pred, from_logits), axis=axis)
+    if from_logits:
+        return mean_of(
+            "binary_crossentropy",
+            y_true,
+            y_pred,
+            lambda y, z: _less(ops.softplus(z), z * y),
+            lambda y, z: _less(ops.sigmoid(z), y),
+            lambda y, z: -z,
+            axis,
+        )
+    return mean_of("binary_crossentropy", y_true, y_pred, _of_probabilities, _slope, _label_slope, axis)
+
+
+def _less(x: Any, y: Any) -> Any:
+    x -= y
+    return x
+
+
+def _of_probabilities(y: Any, p: Any) -> Any:
+    p = np.clip(p, _LOW, _HIGH)
+    values = np.log(p)
+    values *= y
+    rest = np.log(np.float32(1) - p)
+    rest *= np.float32(1) - y
+    values += rest
+    return np.negative(values, out=values)
+
+
+def _slope(y: Any, p: Any) -> Any:
+    held = np.clip(p, _LOW, _HIGH)
+    slope = (held - y) / (held * (np.float32(1) - held))
+    # What is held back does not move with p.
+    slope *= (p >= _LOW) & (p <= _HIGH)
+    return slope
+
+
+def _label_slope(y: Any, p: Any) -> Any:
+    held = np.clip(p, _LOW, _HIGH)
+    return np.log(np.float32(1) - held) - np.log(held)
 
 
 def smoothed(labels: Any, part: float, classes: int) -> Any:
@@ -46,21 +87,6 @@ def smoothed(labels: Any, part: float, classes: int) -> Any:
         array([0.9, 0.1], dtype=float32)
     """
     return ops.add(ops.multiply(labels, 1.0 - part), part / classes) if part else labels
-
-
-def binary_values(labels: Any, y_pred: Any, from_logits: bool) -> Any:
-    """The binary cross-entropy of every element.
-
-    Example:
-        >>> binary_values(np.array([1.0]), np.array([0.0]), from_logits=True)
-        array([0.6931472], dtype=float32)
-    """
-    if from_logits:
-        return ops.subtract(ops.softplus(y_pred), ops.multiply(y_pred, labels))
-    p = ops.clip(y_pred, EPSILON, 1.0 - EPSILON)
-    yes = ops.multiply(ops.log(p), labels)
-    no = ops.multiply(ops.log(ops.subtract(1.0, p)), ops.subtract(1.0, labels))
-    return ops.negative(ops.add(yes, no))
 
 
 def categorical_crossentropy(

@@ -8,8 +8,8 @@ import numpy as np
 
 from cnnfast import ops
 from cnnfast.arguments import integer, real
-from cnnfast.losses.base import LossFunctionWrapper
-from cnnfast.losses.crossentropy import binary_values, class_axis, normalized, smoothed
+from cnnfast.losses.base import EPSILON, LossFunctionWrapper
+from cnnfast.losses.crossentropy import class_axis, normalized, smoothed
 from cnnfast.losses.shapes import as_value, class_labels, matched
 
 
@@ -50,10 +50,18 @@ def binary_focal_crossentropy(
         p = ops.sigmoid(p)
     others = ops.subtract(1.0, labels)
     wrong = ops.subtract(1.0, ops.add(ops.multiply(p, labels), ops.multiply(ops.subtract(1.0, p), others)))
-    values = ops.multiply(ops.power(wrong, gamma), binary_values(labels, p, from_logits=False))
+    values = ops.multiply(ops.power(wrong, gamma), _binary_values(labels, p))
     if apply_class_balancing:
         values = ops.multiply(values, ops.add(ops.multiply(labels, alpha), ops.multiply(others, 1.0 - alpha)))
     return ops.mean(values, axis=axis)
+
+
+def _binary_values(labels: Any, y_pred: Any) -> Any:
+    """The binary cross-entropy of every element."""
+    p = ops.clip(y_pred, EPSILON, 1.0 - EPSILON)
+    yes = ops.multiply(ops.log(p), labels)
+    no = ops.multiply(ops.log(ops.subtract(1.0, p)), ops.subtract(1.0, labels))
+    return ops.negative(ops.add(yes, no))
 
 
 def categorical_focal_crossentropy(

@@ -14,9 +14,15 @@ import numpy as np
 from cnnfast import ops
 from cnnfast.arguments import real
 from cnnfast.losses.base import EPSILON, LossFunctionWrapper
+from cnnfast.losses.fused import mean_of
 from cnnfast.losses.shapes import matched
 
 Axis = int | tuple[int, ...]
+
+
+def _square(x: Any) -> Any:
+    x *= x
+    return x
 
 
 def mean_squared_error(y_true: Any, y_pred: Any) -> Any:
@@ -30,7 +36,9 @@ def mean_squared_error(y_true: Any, y_pred: Any) -> Any:
         array([2.], dtype=float32)
     """
     y_true, y_pred = matched("mean_squared_error", y_true, y_pred)
-    return ops.mean(ops.square(ops.subtract(y_pred, y_true)), axis=-1)
+    return mean_of(
+        "mean_squared_error", y_true, y_pred, lambda y, p: _square(p - y), lambda y, p: np.float32(2) * (p - y)
+    )
 
 
 def mean_absolute_error(y_true: Any, y_pred: Any) -> Any:
@@ -44,7 +52,7 @@ def mean_absolute_error(y_true: Any, y_pred: Any) -> Any:
         array([1.], dtype=float32)
     """
     y_true, y_pred = matched("mean_absolute_error", y_true, y_pred)
-    return ops.mean(ops.abs(ops.subtract(y_pred, y_true)), axis=-1)
+    return mean_of("mean_absolute_error", y_true, y_pred, lambda y, p: np.abs(p - y), lambda y, p: np.sign(p - y))
 
 
 def mean_absolute_percentage_error(y_true: Any, y_pred: Any) -> Any:
@@ -95,13 +103,16 @@ def huber(y_true: Any, y_pred: Any, delta: float = 1.0) -> Any:
         array([1.3125], dtype=float32)
     """
     y_true, y_pred = matched("huber", y_true, y_pred)
-    error = ops.subtract(y_pred, y_true)
-    size = ops.abs(error)
-    small = np.asarray(size) <= np.float32(delta)
-    values = ops.where(
-        small, ops.multiply(ops.square(error), 0.5), ops.subtract(ops.multiply(size, delta), 0.5 * delta * delta)
-    )
-    return ops.mean(values, axis=-1)
+    bound = np.float32(delta)
+
+    def values(y: Any, p: Any) -> Any:
+        error = np.abs(p - y)
+        near = np.minimum(error, bound)
+        # Half the square where the error is the smaller one, delta (error - delta / 2) where delta is.
+        error -= np.float32(0.5) * near
+        return near * error
+
+    return mean_of("huber", y_true, y_pred, values, lambda y, p: np.clip(p - y, -bound, bound))
 
 
 def log_cosh(y_true: Any, y_pred: Any) -> Any:
@@ -115,9 +126,12 @@ def log_cosh(y_true: Any, y_pred: Any) -> Any:
         array([49.653], dtype=float32)
     """
     y_true, y_pred = matched("log_cosh", y_true, y_pred)
-    error = ops.subtract(y_pred, y_true)
-    values = ops.add(error, ops.softplus(ops.multiply(error, -2.0)))
-    return ops.subtract(ops.mean(values, axis=-1), math.log(2.0))
+
+    def values(y: Any, p: Any) -> Any:
+        size = np.abs(p - y)
+        return ops.softplus(np.float32(-2) * size) + (size - np.float32(math.log(2.0)))
+
+    return mean_of("log_cosh", y_true, y_pred, values, lambda y, p: np.asarray(ops.tanh(p - y)))
 
 
 def normalized(x: Any, axis: Axis) -> Any:
