@@ -23,6 +23,7 @@ def one_hot(rng):
     return np.eye(5)[rng.integers(0, 5, 12)]
 
 
+@pytest.mark.filterwarnings("ignore:.*one class only:SyntaxWarning")
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
 @pytest.mark.parametrize(("name", "given", "data", "definition"), CASES, ids=IDS)
 def test_values_and_gradients(rng, name, given, data, definition, shape):
@@ -153,8 +154,43 @@ def test_what_is_ignored_spreads_no_nan():
         assert not gradient[1:].any()
 
 
-def test_an_empty_batch_has_no_loss():
-    assert float(losses.MeanSquaredError()(np.zeros((0, 3)), np.zeros((0, 3)))) == 0.0
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize(("name", "given", "data", "definition"), CASES, ids=IDS)
+def test_an_empty_batch_has_no_loss(rng, name, given, data, definition):
+    if "axis" in given or name in ("Dice", "Tversky"):
+        pytest.skip("the sums of no examples at all are not empty")
+    y, p = data(rng, (5, 4, 3))
+    assert getattr(losses, name)(reduction="none", **given)(y[:0], p[:0]).shape[0] == 0
+    for reduction in ("sum_over_batch_size", "sum", "mean_with_sample_weight"):
+        assert float(getattr(losses, name)(reduction=reduction, **given)(y[:0], p[:0], np.zeros(0))) == 0.0
+
+
+def test_a_mean_of_no_elements_is_none():
+    with np.errstate(all="raise"):
+        assert np.isnan(losses.mean_squared_error(np.zeros((2, 0)), np.zeros((2, 0)))).all()
+
+
+@pytest.mark.parametrize("length", [1, 2, 3, 8, 9, 1000, 1024, 1025, 3000])
+def test_rows_of_all_lengths(rng, length):
+    y, p = rng.standard_normal((3, length)), rng.standard_normal((3, length))
+    np.testing.assert_allclose(losses.mean_squared_error(y, p), ((y - p) ** 2).mean(-1), rtol=2e-6)
+    np.testing.assert_allclose(losses.binary_crossentropy(y > 0, p > 0, axis=0).shape, (length,))
+
+
+def test_one_class_is_warned_of():
+    for function in (losses.categorical_crossentropy, losses.categorical_focal_crossentropy):
+        with pytest.warns(SyntaxWarning, match="one class only"):
+            function(np.ones((2, 1)), np.ones((2, 1)))
+
+
+@pytest.mark.parametrize("name", ["mse", "mae", "huber", "log_cosh", "binary_crossentropy"])
+def test_what_is_not_finite_stays_so(name):
+    function = losses.get(name)
+    found = function([[0.0], [0.0], [1.0]], [[np.nan], [0.5], [np.nan]])
+    assert np.isnan(found[[0, 2]]).all()
+    assert np.isfinite(found[1])
+    if name in ("mse", "mae", "huber", "log_cosh"):
+        assert np.isinf(function([[0.0]], [[np.inf]])).all()
 
 
 @pytest.mark.parametrize(
@@ -221,6 +257,15 @@ def test_names_functions_and_configurations():
     assert float(own(np.zeros((2, 3)), np.ones((2, 3)))) == 3.0
     with pytest.raises(TypeError, match="not known by a name"):
         losses.serialize(own)
+
+
+def test_what_keras_writes_is_read():
+    fn = {"module": "builtins", "class_name": "function", "config": "huber", "registered_name": "function"}
+    assert losses.deserialize(fn) is losses.huber
+    wrapped = {"class_name": "LossFunctionWrapper", "config": {"fn": fn, "delta": 2.0, "name": "h"}}
+    assert float(losses.get(wrapped)([[0.0]], [[4.0]])) == 6.0
+    keras = {"module": "keras.losses", "class_name": "Dice", "config": {"axis": [1]}, "registered_name": None}
+    assert losses.get(keras).axis == [1]
 
 
 def test_own_classes_and_functions_by_name():

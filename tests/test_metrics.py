@@ -145,6 +145,16 @@ def test_accuracy_is_of_the_kind_that_the_shapes_tell(rng, labels_shape, scores_
     assert accuracy.result() == kind()(y, p)
 
 
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize(("name", "given", "data", "definition"), CASES, ids=IDS)
+def test_an_empty_batch_changes_nothing(rng, name, given, data, definition):
+    y, p = data(rng, (5, 4, 3))
+    metric = getattr(metrics, name)(**given)
+    assert metric(y[:0], p[:0]) == 0.0
+    before = metric(y, p)
+    assert metric(y[:0], p[:0], np.zeros(0)) == before
+
+
 def test_mean_with_weights():
     mean = metrics.Mean()
     assert mean.result() == 0.0

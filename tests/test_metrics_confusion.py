@@ -236,6 +236,27 @@ def test_f_scores(rng, average, beta, threshold, weighted):
         np.testing.assert_allclose(fed(metrics.F1Score(average, threshold), y, p, w), scores, rtol=1e-9)
 
 
+@pytest.mark.filterwarnings("error")
+def test_an_empty_batch_changes_nothing():
+    y, p = np.zeros((0, 3)), np.zeros((0, 3))
+    for metric in (
+        metrics.Precision(),
+        metrics.Recall([0.2, 0.4, 0.7]),
+        metrics.Recall(top_k=2),
+        metrics.AUC(),
+        metrics.AUC(multi_label=True),
+        metrics.SensitivityAtSpecificity(0.5),
+        metrics.MeanIoU(3),
+        metrics.OneHotMeanIoU(3),
+        metrics.F1Score(),
+        metrics.R2Score(),
+        metrics.RootMeanSquaredError(),
+    ):
+        assert not np.any(metric(y, p))
+        before = metric(np.eye(3), np.eye(3) * 0.9)
+        np.testing.assert_array_equal(metric(y, p, np.zeros(0)), before)
+
+
 def test_nothing_found_is_a_score_of_zero():
     zeros = np.zeros((4, 2))
     np.testing.assert_array_equal(metrics.F1Score()(zeros, zeros), [0.0, 0.0])

@@ -28,6 +28,8 @@ __all__ = [
     "GradientTape",
     "Input",
     "KerasTensor",
+    "Loss",
+    "Metric",
     "Model",
     "Sequential",
     "Tensor",
@@ -72,7 +74,14 @@ _LAZY_MODULES = {
     "random",
     "utils",
 }
-_LAZY_NAMES = {"Input": "layers", "Model": "models", "Sequential": "models", "load_model": "models.saving"}
+_LAZY_NAMES = {
+    "Input": "layers",
+    "Loss": "losses",
+    "Metric": "metrics",
+    "Model": "models",
+    "Sequential": "models",
+    "load_model": "models.saving",
+}
 
 # OpenMP's threads do not survive a fork: the child computes on one.
 if hasattr(os, "register_at_fork"):

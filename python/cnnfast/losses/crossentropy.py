@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import numpy as np
@@ -112,6 +113,7 @@ def categorical_crossentropy(
     name = "categorical_crossentropy"
     labels, y_pred = matched(name, y_true, y_pred, broadcast=False)
     axis = class_axis(name, axis, y_pred.shape)
+    warn_of_one_class(name, y_pred.shape[axis])
     labels = smoothed(labels, label_smoothing, labels.shape[axis])
     logits = y_pred if from_logits else ops.logits_of(y_pred)
     if logits is not None and axis == len(y_pred.shape) - 1 and not is_recorded(labels):
@@ -198,6 +200,17 @@ def _classes_last(name: str, axis: int, y_pred: Any, labels: npt.NDArray[Any]) -
     if labels.ndim == rank and labels.shape[axis] == 1:
         labels = np.squeeze(labels, axis)
     return ops.moveaxis(y_pred, axis, -1), labels
+
+
+def warn_of_one_class(name: str, classes: int) -> None:
+    """Warn where there is but one class, whose probability is 1: then nothing can be learned."""
+    if classes == 1:
+        warnings.warn(
+            f"{name}: y_pred has one class only, whose probability is 1; for one probability per example use the "
+            "binary cross-entropy",
+            SyntaxWarning,
+            stacklevel=4,
+        )
 
 
 def class_axis(name: str, axis: int, shape: tuple[int, ...]) -> int:

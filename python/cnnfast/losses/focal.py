@@ -9,7 +9,7 @@ import numpy as np
 from cnnfast import ops
 from cnnfast.arguments import integer, real
 from cnnfast.losses.base import EPSILON, LossFunctionWrapper
-from cnnfast.losses.crossentropy import class_axis, normalized, smoothed
+from cnnfast.losses.crossentropy import class_axis, normalized, smoothed, warn_of_one_class
 from cnnfast.losses.shapes import as_value, class_labels, matched
 
 
@@ -96,6 +96,7 @@ def categorical_focal_crossentropy(
     name = "categorical_focal_crossentropy"
     labels, y_pred = matched(name, y_true, y_pred, broadcast=False)
     axis = class_axis(name, axis, y_pred.shape)
+    warn_of_one_class(name, y_pred.shape[axis])
     labels = smoothed(labels, label_smoothing, labels.shape[axis])
     p = normalized(ops.softmax(y_pred, axis=axis) if from_logits else y_pred, axis)
     factor = ops.multiply(ops.power(ops.subtract(1.0, p), gamma), np.negative(np.asarray(alpha, np.float32)))

@@ -73,7 +73,7 @@ def mean_of(
 def _means(x: FloatArray, axis: int) -> FloatArray:
     n = x.shape[axis]
     if axis != x.ndim - 1 or n > _SHORT or n == 0:
-        return np.asarray(np.mean(x, axis=axis, dtype=np.float64), np.float32)
+        return np.asarray(np.add.reduce(x, axis=axis, dtype=np.float64) / np.float64(n), np.float32)
     if n == 1:
         return x[..., 0].copy()
     if n <= _FEW:

@@ -99,10 +99,12 @@ def deserialize(name: Any, custom_objects: Mapping[str, Any] | None = None) -> A
     """
     if isinstance(name, str):
         return _named(name, custom_objects)
+    if name.get("class_name") == "function":  # as Keras writes functions
+        return _named(name.get("config"), custom_objects)
     config = dict(name.get("config") or {})
     found = _named(name.get("class_name"), custom_objects)
-    if isinstance(found, type) and isinstance(config.get("fn"), str):
-        config["fn"] = _named(config["fn"], custom_objects)
+    if isinstance(found, type) and isinstance(config.get("fn"), (str, Mapping)):
+        config["fn"] = deserialize(config["fn"], custom_objects)
     if not isinstance(found, type):
         return found
     make: Callable[[Mapping[str, Any]], Any] = getattr(found, "from_config", lambda config: found(**config))

@@ -22,7 +22,7 @@ class IoU(Metric):
         num_classes: how many classes there are.
         target_class_ids: the classes to take the mean over.
         name: the key in logs.
-        dtype: None or "float32".
+        dtype: None, "float32" or "int"; examples are counted in double precision, with weights as they are.
         ignore_class: labels of this number are left out.
         sparse_y_true: whether labels are class numbers; otherwise the highest along `axis` is taken.
         sparse_y_pred: whether predictions are class numbers; otherwise the highest along `axis` is taken.

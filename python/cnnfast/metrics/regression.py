@@ -211,6 +211,8 @@ class R2Score(Metric):
                 f"R2Score: y_true and y_pred expect shapes (N, outputs), got {np.shape(y_true)} and {np.shape(y_pred)}"
             )
         labels, predictions = (np.asarray(a, np.float64) for a in np.broadcast_arrays(labels, predictions))
+        if len(labels) == 0:
+            return
         weights = weights_like(self.name, 1.0 if sample_weight is None else sample_weight, labels.shape)
         added = np.stack(
             [
