@@ -149,18 +149,20 @@ def sparse_categorical_crossentropy(
     valid = _valid(y_true, y_pred.shape[:-1], ignore_class)
     labels = class_labels(name, y_true, y_pred.shape, None if valid is None else ~valid)
     logits = y_pred if from_logits else ops.logits_of(y_pred)
-    if valid is not None:
-        # What is not to count must not spread NaN either, so these rows are replaced before anything is computed.
-        rows = valid[..., None]
-        if logits is None:
-            y_pred = ops.where(rows, y_pred, 1.0)
-        else:
-            logits = ops.where(rows, logits, 0.0)
-    if logits is None:
-        # The softmax of log(p) is p again, so the fused operation serves here too.
-        logits = ops.log(normalized(y_pred, -1))
-    values = ops.softmax_cross_entropy(labels, logits)
-    return values if valid is None else ops.where(valid, values, 0.0)
+    probable = logits is None
+    source = y_pred if logits is None else logits
+    values = _sparse_values(labels, source, probable)
+    if valid is None:
+        return values
+    if not np.isfinite(np.asarray(values)[~valid]).all():
+        # Their gradient of 0 would become NaN on its way back, so these rows are replaced before anything is computed.
+        values = _sparse_values(labels, ops.where(valid[..., None], source, 1.0), probable)
+    return ops.where(valid, values, 0.0)
+
+
+def _sparse_values(labels: npt.NDArray[np.int64], source: Any, probable: bool) -> Any:
+    # The softmax of log(p) is p again, so the fused operation serves for probabilities too.
+    return ops.softmax_cross_entropy(labels, ops.log(normalized(source, -1)) if probable else source)
 
 
 def fitting_crossentropy(y_true: Any, y_pred: Any) -> Any:

@@ -25,6 +25,11 @@ def _square(x: Any) -> Any:
     return x
 
 
+def _doubled(x: Any) -> Any:
+    x += x
+    return x
+
+
 def mean_squared_error(y_true: Any, y_pred: Any) -> Any:
     """The mean over the last axis of `(y_true - y_pred)**2`.
 
@@ -36,9 +41,7 @@ def mean_squared_error(y_true: Any, y_pred: Any) -> Any:
         array([2.], dtype=float32)
     """
     y_true, y_pred = matched("mean_squared_error", y_true, y_pred)
-    return mean_of(
-        "mean_squared_error", y_true, y_pred, lambda y, p: _square(p - y), lambda y, p: np.float32(2) * (p - y)
-    )
+    return mean_of("mean_squared_error", y_true, y_pred, lambda y, p: _square(p - y), lambda y, p: _doubled(p - y))
 
 
 def mean_absolute_error(y_true: Any, y_pred: Any) -> Any:
