@@ -12,7 +12,7 @@ from cnnfast import ops
 from cnnfast.arguments import integer, real
 from cnnfast.autograd import is_recorded
 from cnnfast.losses.base import EPSILON, LossFunctionWrapper, counting
-from cnnfast.losses.fused import mean_of
+from cnnfast.losses.fused import cross_entropy, mean_of
 from cnnfast.losses.shapes import as_value, class_labels, matched
 
 _LOW, _HIGH = np.float32(EPSILON), np.float32(1.0 - EPSILON)
@@ -118,8 +118,11 @@ def categorical_crossentropy(
     logits = y_pred if from_logits else ops.logits_of(y_pred)
     if logits is not None and axis == len(y_pred.shape) - 1 and not is_recorded(labels):
         return ops.softmax_cross_entropy(labels, logits)
-    log_p = ops.log_softmax(y_pred, axis=axis) if from_logits else ops.log(normalized(y_pred, axis))
-    return ops.negative(ops.sum(ops.multiply(log_p, labels), axis=axis))
+    if from_logits:
+        return ops.negative(ops.sum(ops.multiply(ops.log_softmax(y_pred, axis=axis), labels), axis=axis))
+    if axis != len(y_pred.shape) - 1:
+        labels, y_pred = ops.moveaxis(labels, axis, -1), ops.moveaxis(y_pred, axis, -1)
+    return cross_entropy(name, labels, y_pred, EPSILON, 1.0 - EPSILON)
 
 
 @counting(lambda y_true, y_pred, values, ignore_class=None, **_: _valid(y_true, values.shape, ignore_class))

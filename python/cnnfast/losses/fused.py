@@ -79,12 +79,62 @@ def _means(x: FloatArray, axis: int) -> FloatArray:
     n = x.shape[axis]
     if axis != x.ndim - 1 or n > _SHORT or n == 0:
         return np.asarray(np.add.reduce(x, axis=axis, dtype=np.float64) / np.float64(n), np.float32)
-    if n == 1:
-        return x[..., 0].copy()
-    if n <= _FEW:
-        sums = x[..., 0] + x[..., 1]
-        for i in range(2, n):
-            sums += x[..., i]
-    else:
-        sums = np.einsum("...i->...", x)
-    return np.asarray(sums / np.float32(n), np.float32)
+    return row_sums(x) / np.float32(n) if n > 1 else x[..., 0].copy()
+
+
+def row_sums(x: FloatArray) -> FloatArray:
+    """The sums along the last axis, where NumPy's own reduction is slow: rows of few elements.
+
+    Example:
+        >>> row_sums(np.array([[1.0, 2.0], [3.0, 4.0]], np.float32))
+        array([3., 7.], dtype=float32)
+    """
+    n = x.shape[-1]
+    if n > _SHORT or n == 0:
+        return np.asarray(np.add.reduce(x, axis=-1, dtype=np.float64), np.float32)
+    if n > _FEW:
+        return np.asarray(np.einsum("...i->...", x))
+    sums = x[..., 0].copy()
+    for i in range(1, n):
+        sums += x[..., i]
+    return sums
+
+
+def cross_entropy(name: str, y_true: Any, y_pred: Any, low: float, high: float) -> Any:
+    """`-sum(y log q)` along the last axis, q being the predictions divided by their sum, held between two bounds.
+
+    Args:
+        name: the operation's name, for messages.
+        y_true: labels, an array or tensor, (..., classes).
+        y_pred: probabilities, an array or tensor of the same shape, which need not add up to 1.
+        low: the lower bound of q.
+        high: its upper bound.
+
+    Example:
+        >>> cross_entropy("entropy", np.array([0.0, 1.0]), np.array([3.0, 1.0]), 0.0, 1.0)
+        array(1.3862944, dtype=float32)
+    """
+    labels, p = to_float32(y_true, name, "y_true"), to_float32(y_pred, name, "y_pred")
+    lowest, highest = np.float32(low), np.float32(high)
+    with quiet():
+        total = row_sums(p)[..., None]
+        shares = p / total
+        values = np.log(np.clip(shares, lowest, highest))
+        values *= labels
+        losses = np.negative(row_sums(values))
+
+    def vjp(dy: FloatArray, needs: Sequence[bool]) -> Sequence[FloatArray | None]:
+        each = _one_if_all_alike(np.expand_dims(dy, -1))
+        with quiet():
+            held = np.clip(shares, lowest, highest)
+            label_slope = np.log(held) * -each if needs[0] else None
+            if not needs[1]:
+                return label_slope, None
+            slope = np.divide(labels, held, out=held)
+            slope *= (shares >= lowest) & (shares <= highest)
+            # A larger prediction makes the others' shares smaller.
+            slope -= row_sums(slope * shares)[..., None]
+            slope *= -each / total
+            return label_slope, slope
+
+    return record(name, losses, (y_true, y_pred), vjp)
