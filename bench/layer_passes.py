@@ -68,7 +68,7 @@ def _other_passes(layer: Layer, data: Mapping[str, FloatArray]) -> dict[str, Cal
         inputs = [x, cnnfast.Tensor(ones), cnnfast.Tensor(zeros), zeros, ones]
 
         def compute(*arrays: Any) -> Any:
-            return ops.batch_normalization(*arrays, training=True, epsilon=EPSILON, activation="relu")[0]
+            return ops.fused_batch_norm(*arrays, training=True, epsilon=EPSILON, activation="relu")[0]
     elif layer.kind == "max_pool":
 
         def compute(*arrays: Any) -> Any:

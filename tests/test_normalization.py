@@ -24,7 +24,7 @@ def run(x, values, dy, residual=None, **arguments):
     sources = [v for v in (*inputs, added) if v is not None]
     with GradientTape() as tape:
         tape.watch(sources)
-        y = ops.batch_normalization(*inputs, residual=added, **arguments)
+        y = ops.fused_batch_norm(*inputs, residual=added, **arguments)
     outputs = y if isinstance(y, tuple) else (y,)
     gradients = tape.gradient(outputs[0], sources, output_gradients=dy)
     return [np.asarray(v) for v in outputs], [None if g is None else g.numpy() for g in gradients]
@@ -82,14 +82,14 @@ def test_gradients_of_every_input_in_both_modes():
     for activation in (None, "relu", "relu6"):
 
         def inference(*inputs, activation=activation):
-            return ops.batch_normalization(*inputs, activation=activation, epsilon=0.01)
+            return ops.fused_batch_norm(*inputs, activation=activation, epsilon=0.01)
 
         def training(v, gamma, beta, activation=activation):
-            y = ops.batch_normalization(v, gamma, beta, *values[2:], training=True, activation=activation)[0]
+            y = ops.fused_batch_norm(v, gamma, beta, *values[2:], training=True, activation=activation)[0]
             return y * weights
 
         def with_residual(v, gamma, beta, residual, activation=activation):
-            y = ops.batch_normalization(
+            y = ops.fused_batch_norm(
                 v, gamma, beta, *values[2:], training=True, activation=activation, residual=residual
             )[0]
             return y * weights
@@ -131,7 +131,7 @@ def test_a_constant_residual_changes_no_other_gradient(rng, activation):
     tensor = Tensor(x)
     with GradientTape() as tape:
         tape.watch(tensor)
-        y = ops.batch_normalization(tensor, *values, residual=residual, training=True, activation=activation)[0]
+        y = ops.fused_batch_norm(tensor, *values, residual=residual, training=True, activation=activation)[0]
     np.testing.assert_array_equal(tape.gradient(y, tensor, output_gradients=dy), gradients[0])
 
 
@@ -154,16 +154,16 @@ def test_without_scale_or_shift(isa, rng):
 
 def test_the_output_is_normal_and_training_sees_no_moving_statistics(rng):
     x = (rng.standard_normal((64, 8, 8, 3)) * [1, 10, 100] + [0, -50, 1000]).astype(np.float32)
-    y, mean, variance = ops.batch_normalization(x, None, None, [9.0] * 3, [9.0] * 3, training=True, epsilon=1e-5)
+    y, mean, variance = ops.fused_batch_norm(x, None, None, [9.0] * 3, [9.0] * 3, training=True, epsilon=1e-5)
     np.testing.assert_allclose(y.mean((0, 1, 2), dtype=float), 0, atol=1e-5)
     np.testing.assert_allclose(y.var((0, 1, 2), dtype=float), 1, rtol=1e-4)
-    inference = ops.batch_normalization(x, None, None, mean, variance, epsilon=1e-5)
+    inference = ops.fused_batch_norm(x, None, None, mean, variance, epsilon=1e-5)
     np.testing.assert_array_equal(inference, y)
 
 
 def test_a_large_mean_does_not_drown_the_variance(isa, rng):
     x = (rng.standard_normal((200_000, 2)) + 10_000).astype(np.float32)
-    _, mean, variance = ops.batch_normalization(x, None, None, [0.0] * 2, [1.0] * 2, training=True)
+    _, mean, variance = ops.fused_batch_norm(x, None, None, [0.0] * 2, [1.0] * 2, training=True)
     np.testing.assert_allclose(mean, x.mean(0, dtype=float), rtol=1e-7)
     np.testing.assert_allclose(variance, x.var(0, dtype=float), rtol=1e-5)
 
@@ -184,7 +184,7 @@ def test_same_bits_for_all_threads(isa, rng, same_bits_for_all_threads, channels
 def test_not_a_number_spoils_its_channel_only(isa):
     x = np.arange(24, dtype=np.float32).reshape(8, 3)
     x[2, 1] = np.nan
-    y, mean, _ = ops.batch_normalization(x, None, None, [0.0] * 3, [1.0] * 3, training=True, activation="relu")
+    y, mean, _ = ops.fused_batch_norm(x, None, None, [0.0] * 3, [1.0] * 3, training=True, activation="relu")
     assert np.isnan(y[:, 1]).all()
     assert np.isfinite(y[:, ::2]).all()
     np.testing.assert_array_equal(np.isnan(mean), [False, True, False])
@@ -201,7 +201,7 @@ def test_no_rows_leave_the_statistics_alone():
 
 def test_errors():
     x, ones = np.zeros((4, 3)), np.ones(3)
-    call = ops.batch_normalization
+    call = ops.fused_batch_norm
     with pytest.raises(ValueError, match=r"batch_normalization: gamma expects shape \(3,\).*got \(4,\)"):
         call(x, np.ones(4), ones, ones, ones)
     with pytest.raises(ValueError, match=r"moving_variance expects shape \(3,\), got \(2,\)"):

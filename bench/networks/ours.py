@@ -132,8 +132,8 @@ class OpsRunner:
         inputs = (x, weights["gamma"], weights["beta"], weights["moving_mean"], weights["moving_variance"])
         arguments: dict[str, Any] = {"epsilon": BN_EPSILON, "activation": node.activation or activation}
         if not training:
-            return ops.batch_normalization(*inputs, residual=residual, **arguments)
-        y, *moments = ops.batch_normalization(*inputs, residual=residual, training=True, **arguments)
+            return ops.fused_batch_norm(*inputs, residual=residual, **arguments)
+        y, *moments = ops.fused_batch_norm(*inputs, residual=residual, training=True, **arguments)
         for name, new in zip(("moving_mean", "moving_variance"), moments, strict=True):
             weights[name].assign(BN_MOMENTUM * weights[name].numpy() + (1 - BN_MOMENTUM) * new)
         return y

@@ -15,7 +15,7 @@ from typing import Any
 
 from cnnfast import ops
 from cnnfast.autograd import to_float32
-from cnnfast.ops import elu, gelu, leaky_relu, log_softmax, relu6, selu, sigmoid, silu, softmax, softplus, tanh
+from cnnfast.ops import elu, leaky_relu, log_softmax, relu6, selu, sigmoid, silu, softmax, softplus, tanh
 
 Activation = Callable[[Any], Any]
 
@@ -58,6 +58,20 @@ def relu(x: Any, negative_slope: float = 0.0, max_value: float | None = None, th
         below = ops.multiply(ops.subtract(x, threshold), negative_slope)
         y = ops.where(to_float32(x, "relu") >= threshold, x, below)
     return y if max_value is None else ops.minimum(y, max_value)
+
+
+def gelu(x: Any, approximate: bool = False) -> Any:
+    """The Gaussian error linear unit, `x * P(X <= x)` for a standard normal X; see `ops.gelu`.
+
+    Args:
+        x: array of any shape.
+        approximate: whether to use the tanh form.
+
+    Example:
+        >>> gelu([-1.0, 0.0, 2.0]).round(4)
+        array([-0.1587,  0.    ,  1.9545], dtype=float32)
+    """
+    return ops.gelu(x, approximate)
 
 
 def exponential(x: Any) -> Any:

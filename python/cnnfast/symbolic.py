@@ -202,8 +202,8 @@ def note_operations_with(layer_for: Callable[[str], Any]) -> None:
     _layer_for = layer_for
 
 
-def symbolic_aware(function: _Function) -> _Function:
-    """Let an operation take symbolic tensors: it is noted down as a layer then."""
+def symbolic_aware(function: _Function, name: str | None = None) -> _Function:
+    """Let an operation take symbolic tensors: it is noted down as a layer of that name (its own if None) then."""
 
     @functools.wraps(function)
     def operation(*args: Any, **kwargs: Any) -> Any:
@@ -212,6 +212,6 @@ def symbolic_aware(function: _Function) -> _Function:
         except SymbolicArgumentError:
             if _layer_for is None:
                 raise
-            return _layer_for(function.__name__)(*args, **kwargs)
+            return _layer_for(name or function.__name__)(*args, **kwargs)
 
     return operation  # type: ignore[return-value]

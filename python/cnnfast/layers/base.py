@@ -36,7 +36,7 @@ _weight_source: ContextVar[Callable[[tuple[int, ...]], Any] | None] = ContextVar
 class _Context(threading.local):
     """Whether the layer that computes at present trains."""
 
-    training = False
+    training: bool | None = None  # None where nobody said
 
 
 _context = _Context()
@@ -69,12 +69,16 @@ class Layer(Configured):
     """
 
     _call_takes_training = True
+    _training_by_default: bool | None = False  # as the signature of `call` says
     _names_errors = True  # containers leave that to the layers they hold
     _parts: tuple[Any, ...] | None = None
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
-        cls._call_takes_training = "training" in inspect.signature(cls.call).parameters
+        parameter = inspect.signature(cls.call).parameters.get("training")
+        cls._call_takes_training = parameter is not None
+        default = parameter.default if parameter is not None else False
+        cls._training_by_default = False if default is inspect.Parameter.empty else default
 
     def __init__(
         self,
@@ -121,14 +125,16 @@ class Layer(Configured):
         before = _context.training
         try:
             if type(x) is not Tensor:
-                x = _as_arrays(x, self.name)
+                x = self._prepared(x)
             if not ((args or kwargs) and has_symbolic((args, kwargs))):
                 if not self.built:
                     self._build_once(_open_batch(shapes_of(x)))
                 if training is not None:
                     _context.training = training
                 if self._call_takes_training:
-                    kwargs["training"] = _context.training
+                    known = _context.training is not None
+                    kwargs["training"] = _context.training if known else self._training_by_default
+                    _context.training = kwargs["training"]
                 return self.call(x, *args, **kwargs)
         except SymbolicArgumentError:
             if not has_symbolic(x):
@@ -138,6 +144,10 @@ class Layer(Configured):
         finally:
             _context.training = before
         return self._describe(x, args, kwargs, training)
+
+    def _prepared(self, x: Any) -> Any:
+        """What `call` is given for the first argument."""
+        return _as_arrays(x, self.name)
 
     def _raise_named(self, error: Exception) -> NoReturn:
         """Raise the error again, with the layer's name in front."""

@@ -92,8 +92,8 @@ class BatchNormalization(Layer):
     def call(self, x: Any, training: bool = False) -> Any:  # noqa: D102
         mean, variance = self.moving_mean, self.moving_variance
         if not (training and self._trainable):
-            return ops.batch_normalization(x, self.gamma, self.beta, mean, variance, epsilon=self.epsilon)
-        y, batch_mean, batch_variance = ops.batch_normalization(
+            return ops.fused_batch_norm(x, self.gamma, self.beta, mean, variance, epsilon=self.epsilon)
+        y, batch_mean, batch_variance = ops.fused_batch_norm(
             x, self.gamma, self.beta, mean, variance, training=True, epsilon=self.epsilon
         )
         mean.assign(self._average(mean.numpy(), batch_mean))

@@ -6,14 +6,14 @@ from typing import Any
 
 from cnnfast import ops
 from cnnfast.layers.base import Layer, unique_name
-from cnnfast.symbolic import note_operations_with
+from cnnfast.symbolic import SymbolicArgumentError, described, has_symbolic, note_operations_with, tried_shapes
 
 
 class OperationLayer(Layer):
     """A function of `cnnfast.ops` in a model, made where one is called on symbolic tensors.
 
     Args:
-        function: the function's name in `cnnfast.ops`.
+        function: the function's name in `cnnfast.ops`, as "add" or "image.resize".
         **kwargs: `name`.
 
     Raises:
@@ -27,11 +27,24 @@ class OperationLayer(Layer):
     """
 
     def __init__(self, function: str, **kwargs: Any) -> None:
-        super().__init__(**{"name": unique_name(str(function)), **kwargs})
-        if function not in ops.__all__:
+        super().__init__(**{"name": unique_name(str(function).replace(".", "_")), **kwargs})
+        module, _, name = str(function).rpartition(".")
+        functions: Any = {"": ops, "image": ops.image if module else ops}.get(module)
+        if functions is None or name not in functions.__all__:
             raise ValueError(f"OperationLayer: function expects the name of one in cnnfast.ops, got {function!r}")
         self.function = function
-        self._compute = getattr(ops, function)
+        self._compute = getattr(functions, name)
+        self.built = True
+
+    def _prepared(self, x: Any) -> Any:
+        # Operations convert what they are given themselves: it may be positions, or einsum's letters.
+        if has_symbolic(x):
+            raise SymbolicArgumentError(f"{self.name}: a symbolic tensor has no value")
+        return x
+
+    def compute_output_spec(self, x: Any, /, *args: Any, **kwargs: Any) -> Any:
+        """Symbolic tensors like those that a call with these arguments gives."""
+        return described(tried_shapes(self, (x, *args), kwargs))
 
     def call(self, *args: Any, **kwargs: Any) -> Any:  # noqa: D102
         return self._compute(*args, **kwargs)

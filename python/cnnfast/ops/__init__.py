@@ -1,5 +1,8 @@
 """Differentiable operations: NumPy in and out, tensors while a tape records."""
 
+import importlib
+from typing import Any
+
 from cnnfast.ops import numpy_protocol, operators, symbolic  # noqa: F401 (they install what tensors do)
 from cnnfast.ops.activations import (
     activation,
@@ -15,7 +18,23 @@ from cnnfast.ops.activations import (
     softplus,
     tanh,
 )
+from cnnfast.ops.activations import silu as swish
+from cnnfast.ops.arranging import (
+    append,
+    diagonal,
+    hstack,
+    repeat,
+    roll,
+    rot90,
+    tile,
+    trace,
+    tril,
+    triu,
+    unstack,
+    vstack,
+)
 from cnnfast.ops.columns import col2im, im2col
+from cnnfast.ops.contractions import dot, einsum, outer, tensordot
 from cnnfast.ops.conv import (
     conv1d,
     conv2d,
@@ -34,11 +53,73 @@ from cnnfast.ops.conv_transpose import (
     conv_transpose_multiply_adds,
     conv_transpose_output_shape,
 )
+from cnnfast.ops.creation import (
+    arange,
+    eye,
+    full,
+    full_like,
+    identity,
+    linspace,
+    meshgrid,
+    ones,
+    ones_like,
+    tri,
+    zeros,
+    zeros_like,
+)
+from cnnfast.ops.crossentropies import binary_crossentropy, categorical_crossentropy, sparse_categorical_crossentropy
 from cnnfast.ops.dropout import dropout
-from cnnfast.ops.indexing import index, one_hot, split, take, where
+from cnnfast.ops.dtypes import cast, ndim, shape, size
+from cnnfast.ops.gates import (
+    celu,
+    glu,
+    hard_shrink,
+    hard_sigmoid,
+    hard_silu,
+    hard_tanh,
+    log_sigmoid,
+    soft_shrink,
+    softsign,
+    squareplus,
+    tanh_shrink,
+    threshold,
+)
+from cnnfast.ops.gates import hard_silu as hard_swish
+from cnnfast.ops.indexing import index, multi_hot, one_hot, split, take, where
+from cnnfast.ops.logarithms import exp2, log2, log10, logaddexp, logsumexp
+from cnnfast.ops.logic import (
+    all,
+    any,
+    count_nonzero,
+    equal,
+    greater,
+    greater_equal,
+    isclose,
+    isfinite,
+    isinf,
+    isnan,
+    less,
+    less_equal,
+    logical_and,
+    logical_not,
+    logical_or,
+    logical_xor,
+    not_equal,
+)
 from cnnfast.ops.math import add, clip, divide, maximum, minimum, multiply, power, subtract
+from cnnfast.ops.math import divide as true_divide
 from cnnfast.ops.maxout import maxout
-from cnnfast.ops.normalization import batch_normalization
+from cnnfast.ops.nn import (
+    average_pool,
+    batch_normalization,
+    conv,
+    conv_transpose,
+    depthwise_conv,
+    max_pool,
+    separable_conv,
+)
+from cnnfast.ops.normalization import fused_batch_norm
+from cnnfast.ops.norms import average, moments, norm, normalize
 from cnnfast.ops.pooling import (
     avg_pool1d,
     avg_pool2d,
@@ -52,6 +133,11 @@ from cnnfast.ops.pooling import (
 )
 from cnnfast.ops.products import matmul
 from cnnfast.ops.reductions import max, mean, min, prod, std, sum, var
+from cnnfast.ops.reductions import max as amax
+from cnnfast.ops.reductions import min as amin
+from cnnfast.ops.rounding import ceil, floor, floor_divide, mod, nan_to_num, round, trunc
+from cnnfast.ops.scans import cumprod, cumsum
+from cnnfast.ops.scattering import scatter, scatter_update, segment_sum, slice, slice_update, take_along_axis
 from cnnfast.ops.shaping import (
     broadcast_to,
     concatenate,
@@ -68,6 +154,8 @@ from cnnfast.ops.shaping import (
     transpose,
 )
 from cnnfast.ops.softmax import log_softmax, logits_of, softmax, softmax_cross_entropy
+from cnnfast.ops.sorting import argmax, argmin, argsort, in_top_k, median, quantile, sort, top_k
+from cnnfast.ops.trigonometry import arccos, arccosh, arcsin, arcsinh, arctan, arctan2, arctanh, cosh, sinh, tan
 from cnnfast.ops.unary import (
     abs,
     cos,
@@ -83,21 +171,47 @@ from cnnfast.ops.unary import (
     sqrt,
     square,
 )
+from cnnfast.ops.unary import abs as absolute
 from cnnfast.ops.updates import adam_update, sgd_update
 
 __all__ = [
     "abs",
+    "absolute",
     "activation",
     "adam_update",
     "add",
+    "all",
+    "amax",
+    "amin",
+    "any",
+    "append",
+    "arange",
+    "arccos",
+    "arccosh",
+    "arcsin",
+    "arcsinh",
+    "arctan",
+    "arctan2",
+    "arctanh",
+    "argmax",
+    "argmin",
+    "argsort",
+    "average",
+    "average_pool",
     "avg_pool1d",
     "avg_pool2d",
     "avg_pool3d",
     "batch_normalization",
+    "binary_crossentropy",
     "broadcast_to",
+    "cast",
+    "categorical_crossentropy",
+    "ceil",
+    "celu",
     "clip",
     "col2im",
     "concatenate",
+    "conv",
     "conv1d",
     "conv1d_transpose",
     "conv2d",
@@ -107,78 +221,179 @@ __all__ = [
     "conv_algorithms",
     "conv_multiply_adds",
     "conv_output_shape",
+    "conv_transpose",
     "conv_transpose_multiply_adds",
     "conv_transpose_output_shape",
     "convert_to_tensor",
     "cos",
+    "cosh",
+    "count_nonzero",
+    "cumprod",
+    "cumsum",
     "dense",
+    "depthwise_conv",
     "depthwise_conv1d",
     "depthwise_conv2d",
+    "diagonal",
     "divide",
+    "dot",
     "dropout",
+    "einsum",
     "elu",
+    "equal",
     "exp",
+    "exp2",
     "expand_dims",
     "expm1",
+    "eye",
     "flip",
+    "floor",
+    "floor_divide",
+    "full",
+    "full_like",
+    "fused_batch_norm",
     "gelu",
     "global_avg_pool",
     "global_max_pool",
+    "glu",
+    "greater",
+    "greater_equal",
+    "hard_shrink",
+    "hard_sigmoid",
+    "hard_silu",
+    "hard_swish",
+    "hard_tanh",
+    "hstack",
+    "identity",
     "im2col",
+    "in_top_k",
     "index",
+    "isclose",
+    "isfinite",
+    "isinf",
+    "isnan",
     "leaky_relu",
+    "less",
+    "less_equal",
     "linear",
+    "linspace",
     "log",
     "log1p",
+    "log2",
+    "log10",
+    "log_sigmoid",
     "log_softmax",
+    "logaddexp",
+    "logical_and",
+    "logical_not",
+    "logical_or",
+    "logical_xor",
     "logits_of",
+    "logsumexp",
     "matmul",
     "max",
+    "max_pool",
     "max_pool1d",
     "max_pool2d",
     "max_pool3d",
     "maximum",
     "maxout",
     "mean",
+    "median",
+    "meshgrid",
     "min",
     "minimum",
+    "mod",
+    "moments",
     "moveaxis",
+    "multi_hot",
     "multiply",
+    "nan_to_num",
+    "ndim",
     "negative",
+    "norm",
+    "normalize",
+    "not_equal",
     "one_hot",
+    "ones",
+    "ones_like",
+    "outer",
     "pad",
     "pool_output_shape",
     "power",
     "prod",
+    "quantile",
     "ravel",
     "reciprocal",
     "relu",
     "relu6",
+    "repeat",
     "reshape",
+    "roll",
+    "rot90",
+    "round",
     "rsqrt",
+    "scatter",
+    "scatter_update",
+    "segment_sum",
     "selu",
+    "separable_conv",
     "sgd_update",
+    "shape",
     "sigmoid",
     "sign",
     "silu",
     "sin",
+    "sinh",
+    "size",
+    "slice",
+    "slice_update",
+    "soft_shrink",
     "softmax",
     "softmax_cross_entropy",
     "softplus",
+    "softsign",
+    "sort",
+    "sparse_categorical_crossentropy",
     "split",
     "sqrt",
     "square",
+    "squareplus",
     "squeeze",
     "stack",
     "std",
     "subtract",
     "sum",
     "swapaxes",
+    "swish",
     "take",
+    "take_along_axis",
+    "tan",
     "tanh",
+    "tanh_shrink",
+    "tensordot",
+    "threshold",
+    "tile",
+    "top_k",
+    "trace",
     "transpose",
+    "tri",
+    "tril",
+    "triu",
+    "true_divide",
+    "trunc",
+    "unstack",
     "var",
+    "vstack",
     "where",
+    "zeros",
+    "zeros_like",
 ]
 
 symbolic.install(globals(), __all__)
+
+
+def __getattr__(name: str) -> Any:
+    if name == "image":  # imported when it is first used
+        return importlib.import_module("cnnfast.ops.image")
+    raise AttributeError(f"module 'cnnfast.ops' has no attribute {name!r}")

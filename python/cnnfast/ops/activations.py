@@ -6,6 +6,7 @@ masked with -inf gives 0 rather than NaN from `gelu` and `silu`.
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -167,20 +168,21 @@ def softplus(x: ArrayLike) -> Any:
     return _apply("softplus", "softplus", x)
 
 
-def gelu(x: ArrayLike, approximate: bool = False) -> Any:
+def gelu(x: ArrayLike, approximate: bool = True) -> Any:
     """The Gaussian error linear unit, `x * P(X <= x)` for a standard normal X.
 
     From D. Hendrycks and K. Gimpel, "Gaussian Error Linear Units" (2016).
 
     Args:
         x: an array of any shape.
-        approximate: whether to use the paper's tanh form instead, within 5e-4 of it, for models trained with that.
+        approximate: whether to use the paper's tanh form, within 5e-4 of it. As in Keras, this is the default here, but
+            not in `cnnfast.activations` and by name.
 
     Example:
         >>> gelu([-1, 0, 2]).round(4)
-        array([-0.1587,  0.    ,  1.9545], dtype=float32)
-        >>> gelu([-1, 0, 2], approximate=True).round(4)
         array([-0.1588,  0.    ,  1.9546], dtype=float32)
+        >>> gelu([-1, 0, 2], approximate=False).round(4)
+        array([-0.1587,  0.    ,  1.9545], dtype=float32)
     """
     return _apply("gelu", "gelu_tanh" if approximate else "gelu", x)
 
@@ -205,7 +207,7 @@ _ACTIVATIONS: dict[str, Callable[..., Any]] = {
     "elu": elu,
     "selu": selu,
     "softplus": softplus,
-    "gelu": gelu,
+    "gelu": functools.partial(gelu, approximate=False),
     "silu": silu,
     "swish": silu,
     "softmax": softmax,

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cnnfast.autograd import ArrayLike, FloatArray, Value, is_recorded, record, to_float32
+from cnnfast.ops.dtypes import resolved_dtype
 from cnnfast.ops.math import broadcast_operands, unbroadcast
 from cnnfast.ops.reductions import normalize_axes
 from cnnfast.ops.shaping import integers, ravel
@@ -76,14 +77,19 @@ def take(x: ArrayLike, indices: npt.ArrayLike, axis: int | None = None) -> Any:
         >>> take([10.0, 20.0, 30.0], [2, 0, 2], axis=0)
         array([30., 10., 30.], dtype=float32)
     """
-    positions = _as_integers("take", "indices", indices)
+    positions = as_integers("take", "indices", indices)
     if axis is None:
         return index(ravel(x), positions)
     (a,) = normalize_axes("take", axis, to_float32(x, "take").shape)
     return index(x, ((slice(None),) * a) + (positions,))
 
 
-def _as_integers(op: str, name: str, given: Any) -> npt.NDArray[Any]:
+def as_integers(op: str, name: str, given: Any) -> npt.NDArray[Any]:
+    """Positions or class numbers as an array.
+
+    Raises:
+        TypeError: they are not integers.
+    """
     if isinstance(given, Value):
         raise TypeError(f"{op}: {name} must be integers, got a {type(given).__name__} (it is float32)")
     array = np.asarray(given)
@@ -167,27 +173,32 @@ def where(condition: Any, x1: ArrayLike | None = None, x2: ArrayLike | None = No
     return record("where", y, (x1, x2), vjp)
 
 
-def one_hot(x: npt.ArrayLike, num_classes: int, axis: int = -1) -> FloatArray:
+def one_hot(x: Any, num_classes: int, axis: int = -1, dtype: Any = None, sparse: bool = False) -> npt.NDArray[Any]:
     """Class numbers as vectors: 1 at the class's position and 0 elsewhere.
 
     Args:
-        x: integers from 0 to `num_classes` - 1, of any shape.
+        x: integers from 0 to `num_classes` - 1, of any shape; floats that are whole count.
         num_classes: the number of classes.
         axis: where the classes' axis is in the result.
+        dtype: float32 if None; else "bool" or an integer type.
+        sparse: only False.
 
     Returns:
-        float32, of the shape of `x` with one more axis of length `num_classes`.
+        An array of the shape of `x` with one more axis of length `num_classes`.
 
     Raises:
         TypeError: `x` is not made of integers.
-        ValueError: a number is out of range.
+        ValueError: a number is out of range, or a sparse result is asked for.
 
     Example:
         >>> one_hot([2, 0], 3)
         array([[0., 0., 1.],
                [1., 0., 0.]], dtype=float32)
     """
-    labels = _as_integers("one_hot", "x", x)
+    if sparse:
+        raise ValueError("one_hot: sparse=True cannot be honoured: sparse arrays are not supported")
+    wanted = resolved_dtype("one_hot", dtype)
+    labels = _class_numbers(x)
     classes = operator.index(num_classes)
     if classes < 1:
         raise ValueError(f"one_hot: num_classes must be at least 1, got {classes}")
@@ -195,6 +206,39 @@ def one_hot(x: npt.ArrayLike, num_classes: int, axis: int = -1) -> FloatArray:
         wrong = labels.min() if labels.min() < 0 else labels.max()
         raise ValueError(f"one_hot: x must lie in [0, {classes}), got {wrong}")
     (a,) = normalize_axes("one_hot", axis, (*labels.shape, 1))
-    y = np.zeros((labels.size, classes), np.float32)
+    y = np.zeros((labels.size, classes), wanted)
     y[np.arange(labels.size), labels.ravel()] = 1
     return np.ascontiguousarray(np.moveaxis(y.reshape(*labels.shape, classes), -1, a))
+
+
+def _class_numbers(x: Any) -> npt.NDArray[Any]:
+    """Class numbers as integers; layers hand them on as float32."""
+    numbers = np.asarray(x)
+    if numbers.dtype.kind != "f":
+        return as_integers("one_hot", "x", numbers)
+    if not np.array_equal(numbers, np.trunc(numbers)):
+        raise TypeError(f"one_hot: x must be integers, got dtype {numbers.dtype} and values that are not whole")
+    return numbers.astype(np.int64)
+
+
+def multi_hot(inputs: Any, num_classes: int | None = None, axis: int = -1, dtype: Any = None) -> Any:
+    """Several class numbers as one vector: 1 at each class's position and 0 elsewhere.
+
+    Args:
+        inputs: integers, (..., numbers); the axis of the numbers (the second, or the only one) is taken away.
+        num_classes: the number of classes.
+        axis: where the classes' axis is before the numbers' is taken away.
+        dtype: float32 if None; else "bool" or an integer type.
+
+    Raises:
+        TypeError: `inputs` is not made of integers.
+        ValueError: `num_classes` is missing, or a number is out of range.
+
+    Example:
+        >>> multi_hot([0, 2], 4)
+        array([1., 0., 1., 0.], dtype=float32)
+    """
+    if num_classes is None:
+        raise ValueError("multi_hot: num_classes expects the number of classes, got None")
+    rows = one_hot(inputs, operator.index(num_classes), axis=axis, dtype=dtype)
+    return np.max(rows, axis=1 if np.ndim(inputs) > 1 else 0)

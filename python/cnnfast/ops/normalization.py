@@ -14,7 +14,7 @@ _OP = "batch_normalization"
 _ACTIVATIONS = (None, "linear", "relu", "relu6")
 
 
-def batch_normalization(
+def fused_batch_norm(
     x: ArrayLike,
     gamma: ArrayLike | None,
     beta: ArrayLike | None,
@@ -53,7 +53,7 @@ def batch_normalization(
             is negative or activation unknown.
 
     Example:
-        >>> y, mean, variance = batch_normalization([[1.0], [3.0]], None, None, [0.0], [1.0], training=True, epsilon=0)
+        >>> y, mean, variance = fused_batch_norm([[1.0], [3.0]], None, None, [0.0], [1.0], training=True, epsilon=0)
         >>> y.ravel(), mean, variance
         (array([-1.,  1.], dtype=float32), array([2.], dtype=float32), array([1.], dtype=float32))
     """

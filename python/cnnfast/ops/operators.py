@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cnnfast.autograd import Value, to_float32
-from cnnfast.ops import indexing, math, products, reductions, shaping, unary
+from cnnfast.ops import indexing, math, products, reductions, rounding, shaping, unary
 
 _Method = Callable[..., Any]
 
@@ -67,6 +67,8 @@ def _install() -> None:
         "mul": math.multiply,
         "truediv": math.divide,
         "pow": math.power,
+        "mod": rounding.mod,
+        "floordiv": rounding.floor_divide,
         "matmul": products.matmul,
     }
     methods: dict[str, Any] = {}

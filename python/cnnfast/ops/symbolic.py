@@ -6,17 +6,27 @@ from typing import Any
 
 from cnnfast.symbolic import KerasTensor, symbolic_aware
 
-# Functions of shapes, and those that write into arrays.
-_NOT_DIFFERENTIABLE = frozenset(
+# Functions of shapes, those that make arrays of nothing, and those that write into arrays: they take no tensors.
+_NOT_OF_TENSORS = frozenset(
     {
         "adam_update",
+        "arange",
         "conv_algorithms",
         "conv_multiply_adds",
         "conv_output_shape",
         "conv_transpose_multiply_adds",
         "conv_transpose_output_shape",
+        "eye",
+        "full",
+        "identity",
+        "linspace",
+        "ndim",
+        "ones",
         "pool_output_shape",
         "sgd_update",
+        "shape",
+        "tri",
+        "zeros",
     }
 )
 
@@ -27,19 +37,42 @@ _OPERATORS = {
     "truediv": "divide",
     "pow": "power",
     "matmul": "matmul",
+    "mod": "mod",
+    "floordiv": "floor_divide",
+    "and": "logical_and",
+    "or": "logical_or",
+    "xor": "logical_xor",
 }
+# Not ==: tensors are compared with one another and looked up in dictionaries when a model is made of them.
+_ONE_SIDED = {
+    "lt": "less",
+    "le": "less_equal",
+    "gt": "greater",
+    "ge": "greater_equal",
+    "ne": "not_equal",
+    "neg": "negative",
+    "abs": "abs",
+    "invert": "logical_not",
+    "getitem": "index",
+}
+
+
+def wrap(namespace: dict[str, Any], names: list[str], prefix: str) -> None:
+    """Wrap the named functions of a module whose names begin with `prefix` in `cnnfast.ops`."""
+    for name in names:
+        namespace[name] = symbolic_aware(namespace[name], prefix + name)
 
 
 def install(namespace: dict[str, Any], names: list[str]) -> None:
     """Wrap the named functions of a module, and give `KerasTensor` the operators that are among them."""
     for name in names:
-        if name not in _NOT_DIFFERENTIABLE:
+        if name not in _NOT_OF_TENSORS:
             namespace[name] = symbolic_aware(namespace[name])
     for operator, name in _OPERATORS.items():
         function = namespace[name]
         setattr(KerasTensor, f"__{operator}__", function)
         setattr(KerasTensor, f"__r{operator}__", _reflected(function))
-    for operator, name in {"neg": "negative", "abs": "abs", "getitem": "index"}.items():
+    for operator, name in _ONE_SIDED.items():
         setattr(KerasTensor, f"__{operator}__", namespace[name])
 
 

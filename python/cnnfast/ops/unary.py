@@ -11,7 +11,7 @@ from cnnfast.autograd import ArrayLike, FloatArray, record, to_float32
 from cnnfast.ops.math import quiet
 
 
-def _unary(
+def by_input(
     op: str,
     x: ArrayLike,
     function: Callable[[FloatArray], FloatArray],
@@ -29,13 +29,13 @@ def _unary(
     return record(op, y, (x,), vjp)
 
 
-def _unary_by_output(
+def by_output(
     op: str,
     x: ArrayLike,
     function: Callable[[FloatArray], FloatArray],
     gradient: Callable[[FloatArray, FloatArray], FloatArray],
 ) -> Any:
-    """As `_unary`, for a gradient that is simpler in terms of the result; only that is kept."""
+    """As `by_input`, for a gradient that is simpler in terms of the result; only that is kept."""
     with quiet():
         y = np.asarray(function(to_float32(x, op)))
 
@@ -70,7 +70,7 @@ def exp(x: ArrayLike) -> Any:
         >>> exp([0.0, -np.inf])
         array([1., 0.], dtype=float32)
     """
-    return _unary_by_output("exp", x, np.exp, lambda y, dy: dy * y)
+    return by_output("exp", x, np.exp, lambda y, dy: dy * y)
 
 
 def expm1(x: ArrayLike) -> Any:
@@ -83,7 +83,7 @@ def expm1(x: ArrayLike) -> Any:
         >>> expm1([0.0, 1e-10])
         array([0.e+00, 1.e-10], dtype=float32)
     """
-    return _unary_by_output("expm1", x, np.expm1, lambda y, dy: dy * (y + 1))
+    return by_output("expm1", x, np.expm1, lambda y, dy: dy * (y + 1))
 
 
 def log(x: ArrayLike) -> Any:
@@ -96,7 +96,7 @@ def log(x: ArrayLike) -> Any:
         >>> log([1.0, 0.0])
         array([  0., -inf], dtype=float32)
     """
-    return _unary("log", x, np.log, lambda array, dy: dy / array)
+    return by_input("log", x, np.log, lambda array, dy: dy / array)
 
 
 def log1p(x: ArrayLike) -> Any:
@@ -109,7 +109,7 @@ def log1p(x: ArrayLike) -> Any:
         >>> log1p([0.0, 1e-10])
         array([0.e+00, 1.e-10], dtype=float32)
     """
-    return _unary("log1p", x, np.log1p, lambda array, dy: dy / (1 + array))
+    return by_input("log1p", x, np.log1p, lambda array, dy: dy / (1 + array))
 
 
 def sqrt(x: ArrayLike) -> Any:
@@ -122,7 +122,7 @@ def sqrt(x: ArrayLike) -> Any:
         >>> sqrt([4.0, 9.0])
         array([2., 3.], dtype=float32)
     """
-    return _unary_by_output("sqrt", x, np.sqrt, lambda y, dy: np.float32(0.5) * dy / y)
+    return by_output("sqrt", x, np.sqrt, lambda y, dy: np.float32(0.5) * dy / y)
 
 
 def rsqrt(x: ArrayLike) -> Any:
@@ -135,7 +135,7 @@ def rsqrt(x: ArrayLike) -> Any:
         >>> rsqrt([4.0, 0.25])
         array([0.5, 2. ], dtype=float32)
     """
-    return _unary_by_output(
+    return by_output(
         "rsqrt", x, lambda array: np.reciprocal(np.sqrt(array)), lambda y, dy: np.float32(-0.5) * dy * y * y * y
     )
 
@@ -150,7 +150,7 @@ def square(x: ArrayLike) -> Any:
         >>> square([2.0, -3.0])
         array([4., 9.], dtype=float32)
     """
-    return _unary("square", x, np.square, lambda array, dy: 2 * dy * array)
+    return by_input("square", x, np.square, lambda array, dy: 2 * dy * array)
 
 
 def reciprocal(x: ArrayLike) -> Any:
@@ -163,7 +163,7 @@ def reciprocal(x: ArrayLike) -> Any:
         >>> reciprocal([4.0, -0.5])
         array([ 0.25, -2.  ], dtype=float32)
     """
-    return _unary_by_output("reciprocal", x, np.reciprocal, lambda y, dy: -dy * y * y)
+    return by_output("reciprocal", x, np.reciprocal, lambda y, dy: -dy * y * y)
 
 
 def abs(x: ArrayLike) -> Any:
@@ -176,7 +176,7 @@ def abs(x: ArrayLike) -> Any:
         >>> abs([2.0, -3.0])
         array([2., 3.], dtype=float32)
     """
-    return _unary("abs", x, np.abs, lambda array, dy: dy * np.sign(array))
+    return by_input("abs", x, np.abs, lambda array, dy: dy * np.sign(array))
 
 
 def sign(x: ArrayLike) -> Any:
@@ -189,7 +189,7 @@ def sign(x: ArrayLike) -> Any:
         >>> sign([2.0, 0.0, -3.0])
         array([ 1.,  0., -1.], dtype=float32)
     """
-    return _unary("sign", x, np.sign, lambda array, dy: np.zeros_like(array))
+    return by_input("sign", x, np.sign, lambda array, dy: np.zeros_like(array))
 
 
 def sin(x: ArrayLike) -> Any:
@@ -202,7 +202,7 @@ def sin(x: ArrayLike) -> Any:
         >>> sin([0.0, np.pi / 2])
         array([0., 1.], dtype=float32)
     """
-    return _unary("sin", x, np.sin, lambda array, dy: dy * np.cos(array))
+    return by_input("sin", x, np.sin, lambda array, dy: dy * np.cos(array))
 
 
 def cos(x: ArrayLike) -> Any:
@@ -215,4 +215,4 @@ def cos(x: ArrayLike) -> Any:
         >>> cos([0.0, np.pi])
         array([ 1., -1.], dtype=float32)
     """
-    return _unary("cos", x, np.cos, lambda array, dy: -dy * np.sin(array))
+    return by_input("cos", x, np.cos, lambda array, dy: -dy * np.sin(array))
