@@ -31,10 +31,10 @@ KERNEL_SYSTEM_HEADERS = {"cstdint", "cstring", "emmintrin.h", "immintrin.h", "ar
 # The Python package's modules from the ground up. A module imports what is on lower floors, not on its own or above.
 PYTHON_FLOORS = [
     {"_core", "structure"},
-    {"tensor", "config", "memory", "random", "symbolic"},
+    {"tensor", "config", "memory", "seeds", "symbolic"},
     {"autograd"},
     {"ops", "gradcheck"},
-    {"arguments", "configured", "naming"},
+    {"arguments", "configured", "naming", "random"},
     {"activations", "initializers"},
     {"layers", "losses", "optimizers", "callbacks"},
     {"metrics", "utils"},

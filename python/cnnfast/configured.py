@@ -81,8 +81,8 @@ class Configured:
 def serialize(value: Any, what: str) -> Any:
     """Turn a constructor argument into something JSON can hold.
 
-    Numbers, text, None, lists and dicts stay as they are (tuples become lists), functions known by a name become that
-    name and objects with a `get_config` become `{"class_name": ..., "config": ...}`.
+    Numbers, text, None, lists and dicts stay as they are (tuples and arrays become lists), functions known by a name
+    become that name and objects with a `get_config` become `{"class_name": ..., "config": ...}`.
 
     Raises:
         TypeError: anything else.
@@ -97,6 +97,8 @@ def serialize(value: Any, what: str) -> Any:
         return [serialize(item, what) for item in value]
     if isinstance(value, dict):
         return {str(key): serialize(item, what) for key, item in value.items()}
+    if hasattr(value, "tolist"):  # NumPy's arrays and numbers
+        return value.tolist()
     if hasattr(value, "item") and getattr(value, "ndim", None) == 0:
         return value.item()
     if hasattr(value, "get_config") and not isinstance(value, type):

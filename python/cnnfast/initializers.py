@@ -125,24 +125,8 @@ class TruncatedNormal(RandomNormal):
     """
 
     def values(self, shape: tuple[int, ...]) -> FloatArray:  # noqa: D102
-        z = truncated_standard_normal(self.generator(), shape)
+        z = random.truncated_standard_normal(self.generator(), shape)
         return z * np.float32(self.stddev) + np.float32(self.mean)
-
-
-def truncated_standard_normal(generator: np.random.Generator, shape: tuple[int, ...]) -> FloatArray:
-    """Standard normal values, none beyond +-2.
-
-    Example:
-        >>> truncated_standard_normal(np.random.default_rng(0), (3, 4)).shape
-        (3, 4)
-    """
-    z = generator.standard_normal(shape, np.float32)
-    flat = z.reshape(-1)
-    (outside,) = np.nonzero(np.abs(flat) > 2.0)
-    while outside.size:
-        flat[outside] = generator.standard_normal(outside.size, np.float32)
-        outside = outside[np.abs(flat[outside]) > 2.0]
-    return z
 
 
 class RandomUniform(RandomInitializer):
@@ -212,7 +196,7 @@ class VarianceScaling(RandomInitializer):
         if self.distribution == "untruncated_normal":
             return self.generator().standard_normal(shape, np.float32) * np.float32(math.sqrt(variance))
         stddev = math.sqrt(variance) / _TRUNCATED_STDDEV
-        return truncated_standard_normal(self.generator(), shape) * np.float32(stddev)
+        return random.truncated_standard_normal(self.generator(), shape) * np.float32(stddev)
 
 
 def compute_fans(shape: Sequence[int]) -> tuple[float, float]:

@@ -33,11 +33,30 @@ from cnnfast.layers.pooling import (
     MaxPooling2D,
     MaxPooling3D,
 )
+from cnnfast.layers.preprocessing import (
+    CenterCrop,
+    Normalization,
+    RandomBrightness,
+    RandomContrast,
+    RandomCrop,
+    RandomFlip,
+    RandomRotation,
+    RandomTranslation,
+    RandomZoom,
+    Rescaling,
+    Resizing,
+)
+
+_PREPROCESSING = (
+    CenterCrop, Normalization, RandomBrightness, RandomContrast, RandomCrop, RandomFlip, RandomRotation,
+    RandomTranslation, RandomZoom, Rescaling, Resizing,
+)  # fmt: skip
 
 # What a saved model may name.
 BUILT_IN = {
     layer.__name__: layer
     for layer in (
+        *_PREPROCESSING,
         Activation, AveragePooling1D, AveragePooling2D, AveragePooling3D, BatchNormalization, Conv1D, Conv1DTranspose,
         Conv2D, Conv2DTranspose, Conv3D, Conv3DTranspose, Dense, DepthwiseConv1D, DepthwiseConv2D, Dropout, Flatten,
         GlobalAveragePooling1D, GlobalAveragePooling2D, GlobalAveragePooling3D, GlobalMaxPooling1D, GlobalMaxPooling2D,

@@ -165,7 +165,7 @@ class Model(Trainer, Layer):
                 self.built = False
                 raise
 
-    def call(self, x: Any, training: bool = False) -> Any:
+    def call(self, x: Any, training: bool | None = None) -> Any:
         """Compute the outputs; what subclasses define."""
         if self._graph is None:
             raise NotImplementedError(f"{type(self).__name__} defines no call(), and has no inputs and outputs")

@@ -123,7 +123,7 @@ class Sequential(Model):
             self._graph = Graph(self._between[0], self._between[-1], self.name)
         return self._graph
 
-    def call(self, x: Any, training: bool = False) -> Any:
+    def call(self, x: Any, training: bool | None = None) -> Any:
         """Send x through all layers."""
         for layer in self._layers:
             x = layer(x, training=training)

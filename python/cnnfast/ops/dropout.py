@@ -8,7 +8,7 @@ from typing import Any
 
 from cnnfast import _core
 from cnnfast.autograd import ArrayLike, FloatArray, record, to_float32
-from cnnfast.random import next_seed
+from cnnfast.seeds import next_seed
 
 __all__ = ["dropout"]
 
