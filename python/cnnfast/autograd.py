@@ -197,6 +197,11 @@ class GradientTape:
         finally:
             self._start()
 
+    @property
+    def operations(self) -> list[_Node]:
+        """What was recorded, in order: for measurements, which may wrap each operation's `vjp`."""
+        return self._nodes
+
     def _follows_any(self, inputs: Sequence[Any]) -> bool:
         """Whether one of the inputs is followed; trainable variables among them are from now on."""
         found = False

@@ -271,12 +271,13 @@ class Variable(Value):
         array([3., 4.], dtype=float32)
     """
 
-    __slots__ = ("__weakref__", "_key", "_value", "_version", "name", "trainable")
+    __slots__ = ("__weakref__", "_changes", "_key", "_value", "_version", "name", "trainable")
 
     def __init__(self, value: ArrayLike, trainable: bool = True, name: str = "variable") -> None:
         self._value = to_float32(value, "Variable", "value").copy()
         self._key = next(_keys)
         self._version = 0
+        self._changes = 0
         self.trainable = trainable
         self.name = name
 
@@ -305,6 +306,7 @@ class Variable(Value):
             raise ValueError(f"Variable {self.name}: expected a value of shape {self.shape}, got {array.shape}")
         # A new array: what a tape captured before stays what it was.
         self._value = array.copy()
+        self._changes += 1
         return self
 
     def assign_add(self, delta: ArrayLike) -> Variable:
@@ -318,7 +320,13 @@ class Variable(Value):
     def updated_in_place(self) -> FloatArray:
         """The array itself, for an optimiser that is about to overwrite it; tapes that captured it notice."""
         self._version += 1
+        self._changes += 1
         return self._value
+
+    @property
+    def changes(self) -> int:
+        """How often the value was replaced or overwritten: what was computed from it is stale when this differs."""
+        return self._changes
 
     def __setitem__(self, key: Any, value: Any) -> NoReturn:
         raise TypeError(

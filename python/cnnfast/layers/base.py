@@ -155,6 +155,14 @@ class Layer(Configured):
             raise error
         raise type(error)(f"{type(self).__name__} {self.name!r}: {error}") from error
 
+    @contextmanager
+    def naming_errors(self) -> Iterator[None]:
+        """A block that computes the layer's work otherwise than by calling it, with errors as from a call."""
+        try:
+            yield
+        except (ValueError, TypeError) as error:
+            self._raise_named(error)
+
     def _describe(self, x: Any, args: tuple[Any, ...], kwargs: dict[str, Any], training: bool | None) -> Any:
         """Note the call down and return symbolic tensors."""
         outputs = self.compute_output_spec(x, *args, **kwargs)
@@ -198,6 +206,10 @@ class Layer(Configured):
         if not self._inbound_nodes:
             raise AttributeError(f"{self.name} has no {what}: it was not called on the tensors of a model")
         return self._inbound_nodes[0]
+
+    def algorithms(self, input_shape: Shape) -> dict[str, str]:
+        """What computes each pass for inputs of this shape, where the engine has a choice."""
+        return {}
 
     def multiply_adds(self, input_shape: Shape) -> int:
         """The number of multiplications with a weight, each with its addition, for one example."""

@@ -57,16 +57,17 @@ class _Conv(WindowedLayer):
         self.kernel = self.add_weight(self._kernel_shape(input_shape), self.kernel_initializer, name="kernel")
         self.bias = self.add_weight((self.filters,), self.bias_initializer, name="bias") if self.use_bias else None
 
-    def _compute(self, x: Any) -> Any:
+    def weighted(self, x: Any, kernel: Any, bias: Any, activation: str | None) -> Any:
+        """The convolution of x, channels last, with any weights and an activation that the engine applies."""
         return type(self)._op(
             x,
-            self.kernel,
-            self.bias,
+            kernel,
+            bias,
             strides=self.strides,
             padding=self.padding,
             dilation_rate=self.dilation_rate,
             groups=self.groups,
-            activation=self._fused,
+            activation=activation,
         )
 
     def _output_shape(self, input_shape: Shape) -> Shape:
@@ -75,6 +76,9 @@ class _Conv(WindowedLayer):
 
     def _multiply_adds(self, input_shape: Shape) -> int:
         return self._conv_multiply_adds(input_shape, self._kernel_shape(input_shape), self.groups)
+
+    def _algorithms(self, input_shape: Shape) -> dict[str, str]:
+        return self._conv_algorithms(input_shape, self._kernel_shape(input_shape), self.groups)
 
 
 class Conv1D(_Conv):

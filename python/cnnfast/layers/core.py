@@ -138,8 +138,16 @@ class Dense(Layer):
         self.bias = self.add_weight((self.units,), self.bias_initializer, name="bias") if self.use_bias else None
 
     def call(self, x: Any, training: bool = False) -> Any:  # noqa: D102
-        y = ops.dense(x, self.kernel, self.bias, activation=self._fused)
+        y = self.weighted(x, self.kernel, self.bias, self._fused)
         return y if self._after is None else self._after(y)
+
+    def weighted(self, x: Any, kernel: Any, bias: Any, activation: str | None) -> Any:
+        """The product of x with any weights and an activation that the engine applies."""
+        return ops.dense(x, kernel, bias, activation=activation)
+
+    def weighted_alone(self) -> bool:
+        """Whether the layer is nothing but `weighted`, with its own weights and no activation."""
+        return self._fused is None and self._after is None
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:  # noqa: D102
         self._inputs(input_shape)

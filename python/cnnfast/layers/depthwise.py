@@ -48,15 +48,16 @@ class _DepthwiseConv(WindowedLayer):
         bias_shape = (channels * self.depth_multiplier,)
         self.bias = self.add_weight(bias_shape, self.bias_initializer, name="bias") if self.use_bias else None
 
-    def _compute(self, x: Any) -> Any:
+    def weighted(self, x: Any, kernel: Any, bias: Any, activation: str | None) -> Any:
+        """The convolution of x, channels last, with any weights and an activation that the engine applies."""
         return type(self)._op(
             x,
-            self.kernel,
-            self.bias,
+            kernel,
+            bias,
             strides=self.strides,
             padding=self.padding,
             dilation_rate=self.dilation_rate,
-            activation=self._fused,
+            activation=activation,
         )
 
     def _output_shape(self, input_shape: Shape) -> Shape:
@@ -66,6 +67,10 @@ class _DepthwiseConv(WindowedLayer):
     def _multiply_adds(self, input_shape: Shape) -> int:
         channels = fixed_channels(type(self).__name__, input_shape)
         return self._conv_multiply_adds(input_shape, self._grouped_shape(channels), channels)
+
+    def _algorithms(self, input_shape: Shape) -> dict[str, str]:
+        channels = fixed_channels(type(self).__name__, input_shape)
+        return self._conv_algorithms(input_shape, self._grouped_shape(channels), channels)
 
     def _grouped_shape(self, channels: int) -> tuple[int, ...]:
         """The kernel as a convolution in as many groups as there are channels sees it."""

@@ -90,11 +90,20 @@ class BatchNormalization(Layer):
         return tuple(input_shape)
 
     def call(self, x: Any, training: bool = False) -> Any:  # noqa: D102
+        return self.normalized(x, training)
+
+    def over_last_axis(self) -> bool:
+        """Whether the channels are the last axis, as the engine has them."""
+        return True
+
+    def normalized(self, x: Any, training: bool, activation: str | None = None, shortcut: Any = None) -> Any:
+        """The output, with what follows in the same pass: `shortcut` added, then "relu" or "relu6" applied."""
         mean, variance = self.moving_mean, self.moving_variance
+        what: Any = {"epsilon": self.epsilon, "activation": activation, "residual": shortcut}
         if not (training and self._trainable):
-            return ops.fused_batch_norm(x, self.gamma, self.beta, mean, variance, epsilon=self.epsilon)
+            return ops.fused_batch_norm(x, self.gamma, self.beta, mean, variance, **what)
         y, batch_mean, batch_variance = ops.fused_batch_norm(
-            x, self.gamma, self.beta, mean, variance, training=True, epsilon=self.epsilon
+            x, self.gamma, self.beta, mean, variance, training=True, **what
         )
         mean.assign(self._average(mean.numpy(), batch_mean))
         variance.assign(self._average(variance.numpy(), batch_variance))

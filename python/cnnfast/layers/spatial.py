@@ -43,6 +43,10 @@ class SpatialLayer(Layer):
         """The number of multiplications with a weight for one example."""
         return 0
 
+    def _algorithms(self, input_shape: Shape) -> dict[str, str]:
+        """What computes each pass."""
+        return {}
+
     # What others call
 
     def build(self, input_shape: Shape) -> None:
@@ -69,6 +73,10 @@ class SpatialLayer(Layer):
     def multiply_adds(self, input_shape: Shape) -> int:
         """The number of multiplications with a weight, each with its addition, for one example."""
         return self._multiply_adds(self._channels_last(input_shape))
+
+    def algorithms(self, input_shape: Shape) -> dict[str, str]:
+        """What computes each pass for inputs of this shape, where the engine has a choice."""
+        return self._algorithms(self._channels_last(input_shape))
 
     def _channels_last(self, input_shape: Shape) -> Shape:
         """The shape with the channels last.

@@ -42,6 +42,20 @@ class WindowedLayer(SpatialLayer):
         self.use_bias = bool(use_bias)
         self.bias_initializer = initializers.get(bias_initializer)
 
+    kernel: Any
+    bias: Any
+
+    def weighted(self, x: Any, kernel: Any, bias: Any, activation: str | None) -> Any:
+        """What the layer computes, with any weights and an activation that the engine applies."""
+        raise NotImplementedError
+
+    def weighted_alone(self) -> bool:
+        """Whether the layer is nothing but `weighted`, with its own weights and no activation."""
+        return self._fused is None and self._after is None and self.data_format == "channels_last"
+
+    def _compute(self, x: Any) -> Any:
+        return self.weighted(x, self.kernel, self.bias, self._fused)
+
     def _conv_output_shape(self, input_shape: Shape, kernel_shape: tuple[int, ...], groups: int) -> Shape:
         return with_open_sizes(
             lambda shape: ops.conv_output_shape(
@@ -54,6 +68,18 @@ class WindowedLayer(SpatialLayer):
             ),
             input_shape,
             enough=max((k - 1) * d + 1 for k, d in zip(self.kernel_size, self.dilation_rate, strict=True)),
+        )
+
+    def _conv_algorithms(self, input_shape: Shape, kernel_shape: tuple[int, ...], groups: int) -> dict[str, str]:
+        if None in input_shape:
+            return {}
+        return ops.conv_algorithms(
+            tuple(n for n in input_shape if n is not None),
+            kernel_shape,
+            strides=self.strides,
+            padding=self.padding,
+            dilation_rate=self.dilation_rate,
+            groups=groups,
         )
 
     def _conv_multiply_adds(self, input_shape: Shape, kernel_shape: tuple[int, ...], groups: int) -> int:

@@ -1,7 +1,8 @@
 """Models: layers put together, trained, described and kept in files."""
 
+from cnnfast.models.cloning import clone_model
 from cnnfast.models.model import Model
 from cnnfast.models.saving import load_model, read_metadata, save_model
 from cnnfast.models.sequential import Sequential
 
-__all__ = ["Model", "Sequential", "load_model", "read_metadata", "save_model"]
+__all__ = ["Model", "Sequential", "clone_model", "load_model", "read_metadata", "save_model"]

@@ -2,33 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 from cnnfast.layers.base import Layer
 from cnnfast.layers.core import InputLayer
+from cnnfast.models.folding import folded
+from cnnfast.models.fusion import fused
+from cnnfast.models.steps import Step, note_last_uses, step_of
 from cnnfast.structure import arranged_like, leaves, map_leaves
 from cnnfast.symbolic import KerasTensor, Node
-
-
-@dataclass(frozen=True)
-class _Slot:
-    """The place of a tensor's value among those of a run."""
-
-    number: int
-
-
-@dataclass(frozen=True)
-class _Step:
-    """One call, with slots in the place of tensors."""
-
-    layer: Layer
-    args: tuple[Any, ...]
-    kwargs: dict[str, Any]
-    plain: int | list[int] | None  # where there is one argument only: its slot, or the list of its slots
-    outputs: list[int]
-    last_used: list[int]  # slots that nobody reads after this step
 
 
 class Graph:
@@ -53,7 +37,10 @@ class Graph:
         self.nodes = self._ordered_nodes()
         self.layers = self._ordered_layers()
         self._check_names()
-        self._steps = self._compile()
+        self._slots = self._number_slots()
+        self._output_slots = [self._slots[id(tensor)] for tensor in self.outputs]
+        self.steps = self._plan()
+        self._folded: list[Step] | None = None
 
     # Order
 
@@ -123,41 +110,46 @@ class Graph:
 
     # Computing
 
-    def _compile(self) -> list[_Step]:
+    def _number_slots(self) -> dict[int, int]:
         slots = dict(self._given)
-
-        def slot(leaf: Any) -> Any:
-            return _Slot(slots[id(leaf)]) if isinstance(leaf, KerasTensor) else leaf
-
-        last_reader: dict[int, int] = {}
-        for number, node in enumerate(self.nodes):
+        for node in self.nodes:
             for tensor in leaves(node.outputs):
                 slots.setdefault(id(tensor), len(slots))
-            for tensor in node.inputs:
-                last_reader[slots[id(tensor)]] = number
-        self._slot_count = len(slots)
-        self._output_slots = [slots[id(tensor)] for tensor in self.outputs]
-        steps = []
-        for number, node in enumerate(self.nodes):
-            args, kwargs = map_leaves(slot, node.args), map_leaves(slot, node.kwargs)
-            plain = _plain(args[0]) if len(args) == 1 and not kwargs else None
-            done = [s for s, reader in last_reader.items() if reader == number and s not in self._output_slots]
-            outputs = [slots[id(tensor)] for tensor in leaves(node.outputs)]
-            steps.append(_Step(node.layer, args, kwargs, plain, outputs, done))
+        return slots
+
+    def _plan(self) -> list[Step]:
+        steps = fused([step_of(node, self._slots) for node in self.nodes], self._output_slots)
+        note_last_uses(steps, self._output_slots)
         return steps
 
-    def run(self, values: list[Any]) -> Any:
-        """Compute the outputs, in their structure, from one value for each of `inputs`."""
-        slots: list[Any] = [None] * self._slot_count
+    def inference_steps(self) -> list[Step]:
+        """The steps with normalization folded into the weights before it."""
+        if self._folded is None:
+            self._folded = folded(self.steps, self._output_slots)
+        return self._folded
+
+    def run(
+        self,
+        values: list[Any],
+        training: bool | None = None,
+        observe: Callable[[Step, Callable[[], Any]], Any] | None = None,
+        steps: list[Step] | None = None,
+    ) -> Any:
+        """Compute the outputs, in their structure, from one value for each of `inputs`.
+
+        Args:
+            values: what the inputs are.
+            training: handed to every layer where it is not None.
+            observe: called for every step with it and a function that makes it; returns what that returned.
+            steps: other steps to the same results than `self.steps`.
+        """
+        slots: list[Any] = [None] * len(self._slots)
         slots[: len(values)] = values
-        for step in self._steps:
-            if type(step.plain) is int:
-                result = step.layer(slots[step.plain])
-            elif type(step.plain) is list:
-                result = step.layer([slots[number] for number in step.plain])
+        for step in self.steps if steps is None else steps:
+            if observe is None:
+                result = step.result(slots, training)
             else:
-                args, kwargs = _filled(step.args, slots), _filled(step.kwargs, slots)
-                result = step.layer(*args, **kwargs)
+                result = observe(step, partial(step.result, slots, training))
             if len(step.outputs) == 1:
                 slots[step.outputs[0]] = result
             else:
@@ -169,16 +161,16 @@ class Graph:
 
     def shapes(self, input_shapes: list[Any]) -> Any:
         """The outputs' shapes, in their structure, from one shape for each of `inputs`."""
-        slots: list[Any] = [None] * self._slot_count
-        slots[: len(input_shapes)] = [KerasTensor(shape) for shape in input_shapes]
-        for step in self._steps:
-            spec = step.layer.compute_output_spec(
-                *_filled(step.args, slots),
-                **{k: v for k, v in _filled(step.kwargs, slots).items() if k != "training"},
-            )
-            for number, tensor in zip(step.outputs, leaves(spec), strict=True):
-                slots[number] = tensor
-        found = [tuple(slots[number].shape) for number in self._output_slots]
+        tensors = {id(old): KerasTensor(shape) for old, shape in zip(self.inputs, input_shapes, strict=True)}
+
+        def replaced(leaf: Any) -> Any:
+            return tensors[id(leaf)] if isinstance(leaf, KerasTensor) else leaf
+
+        for node in self.nodes:
+            kwargs = {key: value for key, value in map_leaves(replaced, node.kwargs).items() if key != "training"}
+            spec = node.layer.compute_output_spec(*map_leaves(replaced, node.args), **kwargs)
+            tensors.update(zip(map(id, leaves(node.outputs)), leaves(spec), strict=True))
+        found = [tensors[id(output)].shape for output in self.outputs]
         return arranged_like(self.output_structure, iter(found))
 
     def layer_calls(self) -> list[tuple[Layer, Any, Any]]:
@@ -222,16 +214,3 @@ def _tensors(owner: str, what: str, structure: Any) -> list[KerasTensor]:
 
 def _shapes(structure: Any) -> Any:
     return map_leaves(lambda leaf: tuple(getattr(leaf, "shape", ())), structure)
-
-
-def _plain(argument: Any) -> int | list[int] | None:
-    if isinstance(argument, _Slot):
-        return argument.number
-    if isinstance(argument, list) and all(isinstance(part, _Slot) for part in argument):
-        return [part.number for part in argument]
-    return None
-
-
-def _filled(arguments: Any, slots: list[Any]) -> Any:
-    """The arguments of a step with values in the place of slots."""
-    return map_leaves(lambda leaf: slots[leaf.number] if isinstance(leaf, _Slot) else leaf, arguments)

@@ -123,12 +123,6 @@ class Sequential(Model):
             self._graph = Graph(self._between[0], self._between[-1], self.name)
         return self._graph
 
-    def call(self, x: Any, training: bool | None = None) -> Any:
-        """Send x through all layers."""
-        for layer in self._layers:
-            x = layer(x, training=training)
-        return x
-
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         """The shape that leaves the last layer for an input's shape, both with the batch first."""
         shape = tuple(input_shape)

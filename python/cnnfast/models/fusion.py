@@ -1,0 +1,140 @@
+"""Neighbouring layers that one pass over memory computes: the same numbers, fewer reads and writes.
+
+- A convolution or dense layer without an activation, then an activation layer: the engine activates while it writes.
+- Batch normalization, then the sum with a shortcut, then ReLU, or a part of that: one pass instead of three.
+
+Only layers whose result nobody else reads are joined, and only these classes themselves: a subclass may compute
+something else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from cnnfast import activations, layers
+from cnnfast.layers.base import Layer
+from cnnfast.layers.operation import OperationLayer
+from cnnfast.models.steps import Step, readers
+
+WEIGHTED = (
+    layers.Conv1D, layers.Conv2D, layers.Conv3D, layers.Dense, layers.DepthwiseConv1D, layers.DepthwiseConv2D,
+)  # fmt: skip
+
+
+class WeightedActivation:
+    """A convolution or dense layer with the activation that follows it."""
+
+    def __init__(self, layer: Any, activation: str) -> None:
+        self._layer, self._activation = layer, activation
+
+    def __call__(self, x: Any, training: bool | None = None) -> Any:
+        """The activated output."""
+        layer = self._layer
+        with layer.naming_errors():
+            return layer.weighted(x, layer.kernel, layer.bias, self._activation)
+
+
+class NormalizedSum:
+    """Batch normalization, then perhaps a shortcut added, then perhaps ReLU."""
+
+    def __init__(self, layer: layers.BatchNormalization, activation: str | None, has_shortcut: bool) -> None:
+        self.layer, self.activation, self.has_shortcut = layer, activation, has_shortcut
+
+    def __call__(self, x: Any, training: bool | None = None) -> Any:
+        """The output for x, or for [x, shortcut]."""
+        x, shortcut = x if self.has_shortcut else (x, None)
+        with self.layer.naming_errors():
+            return self.layer.normalized(x, bool(training), self.activation, shortcut)
+
+
+def fused(steps: list[Step], kept: Iterable[int]) -> list[Step]:
+    """The steps with neighbours joined where that is possible; `kept` are the slots of results."""
+    kept = set(kept)
+    for join in (_with_activation, _with_shortcut, _with_activation):
+        steps = _joined(steps, kept, join)
+    return steps
+
+
+def _joined(steps: list[Step], kept: set[int], join: Any) -> list[Step]:
+    """Each step replaced by what `join` makes of it and its only reader, at the place of the reader."""
+    used = readers(steps)
+    gone: set[int] = set()
+    replaced: dict[int, Step] = {}
+    for step in steps:
+        if id(step) in gone or len(step.outputs) != 1 or step.outputs[0] in kept:
+            continue
+        step = replaced.get(id(step), step)
+        following = used.get(step.outputs[0], [])
+        if len(following) != 1 or id(following[0]) in replaced or following[0].inputs.count(step.outputs[0]) != 1:
+            continue
+        made = join(step, following[0])
+        if made is not None:
+            gone.add(id(step))
+            replaced[id(following[0])] = made
+    return [replaced.get(id(step), step) for step in steps if id(step) not in gone]
+
+
+def _with_activation(step: Step, following: Step) -> Step | None:
+    name = _fusable_activation(following)
+    if name is None or not _plain_layers(step, following):
+        return None
+    compute: Any = None
+    layer = step.compute
+    if type(layer) in WEIGHTED and layer.weighted_alone():
+        compute = WeightedActivation(layer, name)
+    elif name in ("relu", "relu6"):
+        if type(layer) is layers.BatchNormalization and layer.over_last_axis():
+            compute = NormalizedSum(layer, name, has_shortcut=False)
+        elif isinstance(layer, NormalizedSum) and layer.activation is None:
+            compute = NormalizedSum(layer.layer, name, layer.has_shortcut)
+    if compute is None:
+        return None
+    return Step(compute, step.layers + following.layers, step.args, {}, following.outputs, step.input_shape)
+
+
+def _with_shortcut(step: Step, following: Step) -> Step | None:
+    layer, parts = step.compute, _summed(following)
+    if parts is None or type(layer) is not layers.BatchNormalization or not layer.over_last_axis():
+        return None
+    if not _plain_layers(step, following) or type(step.plain) is not int:
+        return None
+    shortcut = next(part for part in parts if part.number != step.outputs[0])
+    compute = NormalizedSum(layer, None, has_shortcut=True)
+    args = ([step.args[0], shortcut],)
+    return Step(compute, step.layers + following.layers, args, {}, following.outputs, step.input_shape)
+
+
+def _plain_layers(*steps: Step) -> bool:
+    """Whether calls have nothing to them but their inputs, and layers no penalty on what they return."""
+    penalties = (getattr(layer, "activity_regularizer", None) for step in steps for layer in step.layers)
+    return all(step.plain is not None or _summed(step) for step in steps) and not any(penalties)
+
+
+def _fusable_activation(step: Step) -> str | None:
+    """The name of an activation layer's function, if the engine applies it while it writes."""
+    layer: Any = step.compute
+    if type(layer) is layers.Activation:
+        return activations.split_fused(layer.activation)[0]
+    if type(layer) is layers.ReLU and not layer.negative_slope and not layer.threshold:
+        return {None: "relu", 6.0: "relu6"}.get(layer.max_value)
+    if type(layer) is OperationLayer and layer.function in ("relu", "relu6", "sigmoid", "tanh"):
+        return layer.function if step.plain is not None else None
+    return None
+
+
+def _summed(step: Step) -> list[Any] | None:
+    """The two slots that a step adds up, of the same shape."""
+    layer: Any = step.compute
+    if type(layer) is OperationLayer and layer.function == "add":
+        parts = list(step.args)
+        same = not step.kwargs
+    elif isinstance(layer, Layer) and type(layer).__name__ == "Add" and type(layer).__module__.startswith("cnnfast."):
+        parts = list(step.args[0]) if isinstance(step.args[0], list) else []
+        same = not step.kwargs
+    else:
+        return None
+    if not same or len(parts) != 2 or not all(hasattr(part, "number") for part in parts):
+        return None
+    # Not where one of them is spread over the other.
+    return parts if parts[0].number != parts[1].number and len(set(step.tensor_shapes)) == 1 else None
