@@ -42,8 +42,13 @@ def test_sequential_example(name, capsys):
 
 
 @pytest.mark.parametrize("name", READMES)
+def test_functional_example(name, capsys):
+    assert "Total params: 3,002" in run_block(blocks(name, "python")[1], capsys)
+
+
+@pytest.mark.parametrize("name", READMES)
 def test_gradient_example_prints_what_its_comment_says(name, capsys):
-    code = blocks(name, "python")[1]
+    code = blocks(name, "python")[2]
     (expected,) = re.findall(r"print\(.*\)  # (.*)", code)
     assert run_block(code, capsys).strip() == expected
 
@@ -51,7 +56,7 @@ def test_gradient_example_prints_what_its_comment_says(name, capsys):
 def test_both_readmes_hold_the_same_code():
     for language in ("python", "sh"):
         assert blocks(READMES[0], language) == blocks(READMES[1], language)
-    assert len(blocks(READMES[0], "python")) == 2
+    assert len(blocks(READMES[0], "python")) == 3
     assert len(blocks(READMES[0], "sh")) == 4
 
 
