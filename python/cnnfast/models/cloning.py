@@ -57,7 +57,7 @@ def clone_model(
 def _fresh(layer: Layer) -> Layer:
     if isinstance(layer, Model):
         return clone_model(layer)
-    return type(layer).from_config(layer.get_config())  # type: ignore[no-any-return]
+    return type(layer).from_config(layer.get_config())
 
 
 def _replayed(graph: Graph, input_tensors: Any, clone: Callable[[Layer], Layer]) -> tuple[Any, Any]:

@@ -80,7 +80,7 @@ def _with_activation(step: Step, following: Step) -> Step | None:
     if name is None or not _plain_layers(step, following):
         return None
     compute: Any = None
-    layer = step.compute
+    layer: Any = step.compute
     if type(layer) in WEIGHTED and layer.weighted_alone():
         compute = WeightedActivation(layer, name)
     elif name in ("relu", "relu6"):
