@@ -7,19 +7,6 @@ from collections.abc import Mapping
 from typing import Any
 
 _REASONS = {
-    "kernel_regularizer": "penalties on weights are not supported yet",
-    "bias_regularizer": "penalties on weights are not supported yet",
-    "depthwise_regularizer": "penalties on weights are not supported yet",
-    "pointwise_regularizer": "penalties on weights are not supported yet",
-    "beta_regularizer": "penalties on weights are not supported yet",
-    "gamma_regularizer": "penalties on weights are not supported yet",
-    "activity_regularizer": "penalties on activations are not supported yet",
-    "kernel_constraint": "constraints on weights are not supported yet",
-    "bias_constraint": "constraints on weights are not supported yet",
-    "depthwise_constraint": "constraints on weights are not supported yet",
-    "pointwise_constraint": "constraints on weights are not supported yet",
-    "beta_constraint": "constraints on weights are not supported yet",
-    "gamma_constraint": "constraints on weights are not supported yet",
     "lora_rank": "low-rank adapters are not supported",
     "lora_alpha": "low-rank adapters are not supported",
     "quantization_config": "quantization is not supported",
@@ -29,17 +16,8 @@ _REASONS = {
     "batch_input_shape": "give input_shape without the batch dimension",
     "input_dim": "give input_shape=(n,), or put an Input layer first",
     "weights": "build the layer and call set_weights",
-    "weight_decay": "weight decay is not supported yet",
-    "clipnorm": "gradient clipping is not supported yet",
-    "clipvalue": "gradient clipping is not supported yet",
-    "global_clipnorm": "gradient clipping is not supported yet",
-    "amsgrad": "the AMSGrad variant is not supported",
-    "use_ema": "averaged weights are not supported yet",
-    "ema_momentum": "averaged weights are not supported yet",
-    "ema_overwrite_frequency": "averaged weights are not supported yet",
     "loss_scale_factor": "everything is computed in float32, so no loss needs scaling",
-    "gradient_accumulation_steps": "gradients are not accumulated over batches",
-    "decay": "assign optimizer.learning_rate between epochs instead",
+    "decay": "give a schedule of cnnfast.optimizers.schedules as learning_rate",
     "loss_weights": "a model has one output and one loss",
     "weighted_metrics": "metrics are not weighted; a sample weight reaches the loss only",
     "run_eagerly": "everything runs eagerly",
@@ -73,7 +51,7 @@ def refuse_unsupported(owner: str, given: Mapping[str, Any]) -> None:
         TypeError: the argument is not known at all.
 
     Example:
-        >>> refuse_unsupported("Dense", {"kernel_regularizer": None})
+        >>> refuse_unsupported("Dense", {"lora_rank": None})
     """
     for key, value in given.items():
         if key not in _REASONS:

@@ -261,6 +261,10 @@ class Variable(Value):
         trainable: whether optimisers change it.
         name: shown in summaries and error messages.
 
+    Attributes:
+        constraint: None, or a function that optimisers apply to the value after every step.
+        learning_rate_multiplier: optimisers multiply their learning rate by it for this variable.
+
     Raises:
         TypeError: `value` is not made of real numbers.
 
@@ -271,7 +275,21 @@ class Variable(Value):
         array([3., 4.], dtype=float32)
     """
 
-    __slots__ = ("__weakref__", "_changes", "_key", "_value", "_version", "name", "trainable")
+    __slots__ = (
+        "__weakref__",
+        "_changes",
+        "_key",
+        "_regularizer",
+        "_value",
+        "_version",
+        "constraint",
+        "learning_rate_multiplier",
+        "name",
+        "trainable",
+    )
+
+    # Whether any variable ever had a regularizer: where none had, nobody needs to look for them at every step.
+    any_regularized = False
 
     def __init__(self, value: ArrayLike, trainable: bool = True, name: str = "variable") -> None:
         self._value = to_float32(value, "Variable", "value").copy()
@@ -280,6 +298,20 @@ class Variable(Value):
         self._changes = 0
         self.trainable = trainable
         self.name = name
+        self.constraint: Callable[[Any], Any] | None = None
+        self._regularizer: Callable[[Any], Any] | None = None
+        self.learning_rate_multiplier = 1.0
+
+    @property
+    def regularizer(self) -> Callable[[Any], Any] | None:
+        """None, or a function whose result is a penalty on the value."""
+        return self._regularizer
+
+    @regularizer.setter
+    def regularizer(self, function: Callable[[Any], Any] | None) -> None:
+        self._regularizer = function
+        if function is not None:
+            Variable.any_regularized = True
 
     def numpy(self) -> FloatArray:
         """A copy of the value: later assignments and optimiser steps do not change it."""
@@ -336,7 +368,8 @@ class Variable(Value):
 
     def __reduce__(self) -> tuple[Any, ...]:
         # Not slot by slot: a copy is another variable to a tape, with a key of its own.
-        return Variable, (self._value, self.trainable, self.name)
+        attached = {name: getattr(self, name) for name in ("constraint", "regularizer", "learning_rate_multiplier")}
+        return Variable, (self._value, self.trainable, self.name), (None, attached)
 
     def __repr__(self) -> str:
         return f"Variable(name={self.name!r}, shape={self.shape}, trainable={self.trainable})"

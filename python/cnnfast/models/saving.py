@@ -7,6 +7,7 @@ and every weight is checked against the architecture before it is assigned.
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 import math
 import os
@@ -23,6 +24,7 @@ from cnnfast import layers, losses, metrics, optimizers
 from cnnfast.autograd import Variable
 from cnnfast.configured import serialize
 from cnnfast.layers.base import Layer, initial_weights_from
+from cnnfast.models.training_state import PREFIX, restore_state, state_arrays, state_config
 
 FORMAT = "cnnfast-model"
 VERSION = 1
@@ -62,10 +64,10 @@ def save_model(
         "user": _json(dict(metadata or {}), "metadata"),
     }
     if include_optimizer and model.loss is not None:
-        training = _training_config(model)
+        training = _training_config(model, named)
         if training is not None:
             header["training"] = _json(training, "the training configuration")
-            arrays |= _optimizer_state(model.optimizer, named)
+            arrays |= state_arrays(model.optimizer, named)
     _write_atomically(Path(path), save(arrays, metadata=header))
 
 
@@ -74,7 +76,7 @@ def load_model(path: PathLike, custom_objects: Mapping[str, Any] | None = None, 
 
     Args:
         path: the file.
-        custom_objects: layer classes by name, for layers that the library does not have.
+        custom_objects: classes by name, for layers, optimizers and schedules that the library does not have.
         compile: whether to restore optimizer, loss and metrics too, if the file holds them.
 
     Raises:
@@ -94,15 +96,16 @@ def load_model(path: PathLike, custom_objects: Mapping[str, Any] | None = None, 
                 raise ValueError("the architecture does not tell the input's shape")
             training = json.loads(header["training"]) if compile and "training" in header else None
             if training is not None:
-                model.compile(**_compile_arguments(training))
+                model.compile(**_compile_arguments(training, custom_objects))
         named = named_weights(model)
-        state = _state_names(model.optimizer, named) if training is not None else {}
-        unknown = sorted(set(names) - set(named) - {n for n in names if n.startswith("optimizer.")})
+        unknown = sorted(set(names) - set(named) - {n for n in names if n.startswith(PREFIX)})
         if unknown:
             raise ValueError(f"{path}: the weights {unknown[:5]} belong to no layer of the architecture")
         for name, variable in named.items():
-            variable.assign(_weight(path, file, name, variable))
-        _restore_optimizer(path, file, model.optimizer, training, state, named)
+            variable.assign(_weight(path, file, name, variable.shape))
+        if training is not None:
+            with _damage_as_value_error(path):
+                restore_state(model.optimizer, training, named, functools.partial(_weight, path, file))
     return model
 
 
@@ -191,55 +194,26 @@ def named_weights(model: Any) -> dict[str, Variable]:
 # Training state
 
 
-def _training_config(model: Any) -> dict[str, Any] | None:
+def _training_config(model: Any, named: Mapping[str, Variable]) -> dict[str, Any] | None:
     """What `compile` was given, or None (with a warning) where a function of the user's own has no name to save."""
     try:
         return {
             "optimizer": serialize(model.optimizer, "the optimizer"),
-            "iterations": model.optimizer.iterations,
             "loss": serialize(model.loss, "the loss"),
             "metrics": [serialize(metric, "a metric") for metric in model.metrics],
+            **state_config(model.optimizer, named),
         }
     except TypeError as error:
         warnings.warn(f"save: {error}; the model is saved without its training configuration", stacklevel=4)
         return None
 
 
-def _compile_arguments(training: Mapping[str, Any]) -> dict[str, Any]:
+def _compile_arguments(training: Mapping[str, Any], custom_objects: Mapping[str, Any] | None) -> dict[str, Any]:
     return {
-        "optimizer": optimizers.get(training["optimizer"]),
+        "optimizer": optimizers.get(training["optimizer"], custom_objects),
         "loss": losses.as_loss(training["loss"]),
         "metrics": [metrics.as_metric(m) for m in training["metrics"]],
     }
-
-
-def _state_names(optimizer: optimizers.Optimizer, named: Mapping[str, Variable]) -> dict[str, list[str]]:
-    return {name: [f"optimizer.{slot}/{name}" for slot in optimizer.slot_names] for name in named}
-
-
-def _optimizer_state(optimizer: optimizers.Optimizer, named: Mapping[str, Variable]) -> Arrays:
-    met = {name: v for name, v in named.items() if optimizer.has_slots(v)}
-    names = _state_names(optimizer, met)
-    slots = optimizer.slots(list(met.values()))
-    return {names[name][i]: slots[i][j] for j, name in enumerate(met) for i in range(len(slots))}
-
-
-def _restore_optimizer(
-    path: PathLike,
-    file: Any,
-    optimizer: Any,
-    training: Mapping[str, Any] | None,
-    state: Mapping[str, list[str]],
-    named: Mapping[str, Variable],
-) -> None:
-    if training is None:
-        return
-    present = set(file.keys())
-    for name, slot_names in state.items():
-        if slot_names and present.issuperset(slot_names):
-            optimizer.set_slots(named[name], [_weight(path, file, n, named[name]) for n in slot_names])
-    with _damage_as_value_error(path):
-        optimizer.iterations = int(training["iterations"])
 
 
 # Files
@@ -339,13 +313,13 @@ def _elements(shape: Any) -> int:
     return math.prod(int(n) for n in shape)
 
 
-def _weight(path: PathLike, file: Any, name: str, variable: Variable) -> npt.NDArray[np.float32]:
+def _weight(path: PathLike, file: Any, name: str, shape: tuple[int, ...]) -> npt.NDArray[np.float32]:
     if name not in file.keys():  # noqa: SIM118 (not a dict)
         raise ValueError(f"{path}: the weight {name!r} is missing")
     described = file.get_slice(name)
-    if described.get_dtype() != "F32" or tuple(described.get_shape()) != variable.shape:
+    if described.get_dtype() != "F32" or tuple(described.get_shape()) != shape:
         raise ValueError(
-            f"{path}: the weight {name!r} expects F32 of shape {variable.shape}, "
+            f"{path}: the weight {name!r} expects F32 of shape {shape}, "
             f"got {described.get_dtype()} of shape {tuple(described.get_shape())}"
         )
     array: npt.NDArray[np.float32] = file.get_tensor(name)
