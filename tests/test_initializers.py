@@ -5,6 +5,7 @@ import math
 import numpy as np
 import pytest
 
+import keras_peer
 from cnnfast import initializers, utils
 
 SHAPE = (3, 3, 40, 80)
@@ -106,6 +107,38 @@ def test_configuration(cls):
     assert type(initializers.get(cls)) is cls
 
 
+def test_identity_and_given_values(rng):
+    np.testing.assert_array_equal(initializers.Identity(2.0)((3, 4)), 2 * np.eye(3, 4))
+    values = rng.standard_normal((2, 3))
+    initializer = initializers.get(values)
+    np.testing.assert_array_equal(initializer((2, 3)), values.astype(np.float32))
+    initializer((2, 3))[...] = 0.0
+    np.testing.assert_array_equal(initializer((2, 3)), values.astype(np.float32))
+    with pytest.raises(ValueError, match=r"the values given have shape \(2, 3\), the weight has \(3, 2\)"):
+        initializer((3, 2))
+
+
+def test_functions_and_names_are_kerass():
+    keras = keras_peer.keras()
+    names = [n for n in vars(keras.initializers) if not n.startswith("_") and "stft" not in n.lower()]
+    assert [n for n in names if not hasattr(initializers, n)] == []
+    for name, cls in initializers._CLASSES.items():
+        ours, theirs = cls().get_config(), getattr(keras.initializers, name)().get_config()
+        assert ours == theirs
+        again = initializers.deserialize(initializers.serialize(cls()))
+        assert type(again.clone()) is cls
+
+
+@pytest.mark.parametrize("name", ["GlorotUniform", "HeNormal", "LecunNormal", "TruncatedNormal", "RandomUniform"])
+def test_distributions_are_kerass(name):
+    keras = keras_peer.keras()
+    shape = (5, 5, 30, 40)
+    ours = getattr(initializers, name)(seed=1)(shape)
+    theirs = keras.ops.convert_to_numpy(getattr(keras.initializers, name)(seed=1)(shape))
+    levels = np.linspace(0.05, 0.95, 10)
+    np.testing.assert_allclose(np.quantile(ours, levels), np.quantile(theirs, levels), atol=0.03 * np.std(theirs) * 3)
+
+
 def test_names_of_keras():
     for name in (
         "constant", "zeros", "ones", "random_normal", "random_uniform", "truncated_normal", "glorot_uniform",
@@ -123,6 +156,7 @@ def test_names_of_keras():
         (lambda: initializers.VarianceScaling(mode="fan"), "mode expects fan_in, fan_out or fan_avg"),
         (lambda: initializers.VarianceScaling(distribution="beta"), "distribution expects"),
         (lambda: initializers.RandomNormal(stddev=-1), "RandomNormal: stddev expects a number from 0.0"),
+        (lambda: initializers.Identity()((3,)), r"Identity: expected a shape of two axes, got \(3,\)"),
         (lambda: initializers.Orthogonal()((3,)), "Orthogonal: expected a shape of at least two axes"),
         (lambda: initializers.Zeros()((3,), dtype="float16"), "Zeros: dtype float16 is not supported"),
     ],

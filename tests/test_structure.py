@@ -35,7 +35,7 @@ PYTHON_FLOORS = [
     {"autograd"},
     {"ops", "gradcheck"},
     {"arguments", "configured", "naming", "random"},
-    {"activations", "initializers"},
+    {"activations", "constraints", "initializers", "regularizers"},
     {"layers", "losses", "optimizers", "callbacks"},
     {"metrics", "utils"},
     {"models"},

@@ -38,6 +38,7 @@ __all__ = [
     "activations",
     "callbacks",
     "config_info",
+    "constraints",
     "convert_to_tensor",
     "datasets",
     "get_num_threads",
@@ -53,6 +54,7 @@ __all__ = [
     "ops",
     "optimizers",
     "random",
+    "regularizers",
     "set_num_threads",
     "set_precision",
     "show_config",
@@ -63,6 +65,7 @@ __all__ = [
 _LAZY_MODULES = {
     "activations",
     "callbacks",
+    "constraints",
     "datasets",
     "initializers",
     "layers",
@@ -72,6 +75,7 @@ _LAZY_MODULES = {
     "models",
     "optimizers",
     "random",
+    "regularizers",
     "utils",
 }
 _LAZY_NAMES = {

@@ -107,3 +107,34 @@ def serialize(value: Any, what: str) -> Any:
     if callable(value) and getattr(value, "__module__", "").startswith("cnnfast.") and "<" not in value.__qualname__:
         return name
     raise TypeError(f"{what} cannot be saved: {value!r} is not known by a name")
+
+
+def look_up(kind: str, identifier: Any, by_name: Mapping[str, Callable[..., Any]]) -> Any:
+    """The object that an argument means.
+
+    Args:
+        kind: what it is to be, for messages.
+        identifier: a name, a dict of `class_name` and `config`, a class, or an object that can be called.
+        by_name: what makes the objects that are known by a name.
+
+    Raises:
+        ValueError: the name is not known.
+        TypeError: nothing of these.
+
+    Example:
+        >>> look_up("number", {"class_name": "complex", "config": {"imag": 2.0}}, {"complex": complex})
+        2j
+    """
+    name, config = identifier, {}
+    if isinstance(identifier, Mapping):
+        name, config = identifier.get("class_name"), identifier.get("config", {})
+    if isinstance(name, str):
+        if name not in by_name:
+            raise ValueError(f"{kind} {name!r} is not known; there are {', '.join(sorted(by_name))}")
+        made = by_name[name]
+        return made.from_config(config) if hasattr(made, "from_config") else made(**config)
+    if isinstance(identifier, type):
+        return identifier()
+    if callable(identifier):
+        return identifier
+    raise TypeError(f"{kind} expects a name, an object or a function, got {identifier!r}")

@@ -9,6 +9,7 @@ An initialiser with a seed gives the same values at every call; without one it d
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Union
@@ -18,7 +19,10 @@ import numpy.typing as npt
 
 from cnnfast import random
 from cnnfast.arguments import integer, real
-from cnnfast.configured import Configured
+from cnnfast.autograd import Value, to_float32
+from cnnfast.configured import Configured, look_up
+from cnnfast.configured import serialize as serialized
+from cnnfast.naming import snake_case
 
 FloatArray = npt.NDArray[np.float32]
 InitializerLike = Union["Initializer", Callable[..., Any], str, Mapping[str, Any], None]
@@ -39,6 +43,10 @@ class Initializer(Configured):
     def values(self, shape: tuple[int, ...]) -> FloatArray:
         """The values; what subclasses define."""
         raise NotImplementedError(f"{type(self).__name__} defines no values()")
+
+    def clone(self) -> Any:
+        """Another one made with the same arguments."""
+        return type(self).from_config(self.get_config())
 
 
 class Constant(Initializer):
@@ -81,6 +89,30 @@ class Ones(Initializer):
 
     def values(self, shape: tuple[int, ...]) -> FloatArray:  # noqa: D102
         return np.ones(shape, np.float32)
+
+
+class Identity(Initializer):
+    """The identity matrix: ones on the diagonal, zeros elsewhere.
+
+    Args:
+        gain: factor on the matrix.
+
+    Raises:
+        ValueError: on a call, the shape has not two axes.
+
+    Example:
+        >>> Identity(2.0)((2, 3))
+        array([[2., 0., 0.],
+               [0., 2., 0.]], dtype=float32)
+    """
+
+    def __init__(self, gain: float = 1.0) -> None:
+        self.gain = real("Identity", "gain", gain)
+
+    def values(self, shape: tuple[int, ...]) -> FloatArray:  # noqa: D102
+        if len(shape) != 2:
+            raise ValueError(f"Identity: expected a shape of two axes, got {shape}")
+        return np.eye(*shape, dtype=np.float32) * np.float32(self.gain)
 
 
 class RandomInitializer(Initializer):
@@ -289,30 +321,33 @@ class Orthogonal(RandomInitializer):
         return np.ascontiguousarray((q if rows >= columns else q.T) * self.gain, np.float32).reshape(shape)
 
 
+# Functions' names, as Keras has them beside the classes.
+constant, zeros, ones, identity = Constant, Zeros, Ones, Identity
+random_normal, random_uniform, truncated_normal = RandomNormal, RandomUniform, TruncatedNormal
+variance_scaling, orthogonal = VarianceScaling, Orthogonal
+glorot_uniform, glorot_normal = GlorotUniform, GlorotNormal
+he_uniform, he_normal = HeUniform, HeNormal
+lecun_uniform, lecun_normal = LecunUniform, LecunNormal
+IdentityInitializer, OrthogonalInitializer = Identity, Orthogonal
+
 _CLASSES: dict[str, type[Initializer]] = {
     c.__name__: c
     for c in (
-        Constant, Zeros, Ones, RandomNormal, TruncatedNormal, RandomUniform, VarianceScaling, GlorotUniform,
+        Constant, Zeros, Ones, Identity, RandomNormal, TruncatedNormal, RandomUniform, VarianceScaling, GlorotUniform,
         GlorotNormal, HeUniform, HeNormal, LecunUniform, LecunNormal, Orthogonal,
     )
 }  # fmt: skip
-
-
-def _snake_case(name: str) -> str:
-    return "".join("_" + c.lower() if c.isupper() else c for c in name).lstrip("_")
-
-
-_BY_NAME = _CLASSES | {_snake_case(name): c for name, c in _CLASSES.items()}
+_BY_NAME = _CLASSES | {snake_case(name): c for name, c in _CLASSES.items()}
 _BY_NAME |= {"normal": RandomNormal, "uniform": RandomUniform, "one": Ones, "zero": Zeros}
-_BY_NAME["orthogonal_initializer"] = Orthogonal
+_BY_NAME |= {"IdentityInitializer": Identity, "OrthogonalInitializer": Orthogonal, "orthogonal_initializer": Orthogonal}
 
 
-def get(identifier: InitializerLike) -> Callable[..., Any]:
+def get(identifier: Any) -> Callable[..., Any]:
     """The initialiser that an argument means.
 
     Args:
-        identifier: a name such as "glorot_uniform" or "HeNormal", a class, an object, a callable taking a shape, or a
-            dict of `class_name` and `config`.
+        identifier: a name such as "glorot_uniform" or "HeNormal", a class, an object, a callable taking a shape, a
+            dict of `class_name` and `config`, or an array that holds the values themselves.
 
     Raises:
         ValueError: no initialiser has that name.
@@ -322,16 +357,38 @@ def get(identifier: InitializerLike) -> Callable[..., Any]:
         >>> get("he_normal")((3, 3, 8, 16)).shape
         (3, 3, 8, 16)
     """
-    config: Mapping[str, Any] = {}
-    name: Any = identifier
-    if isinstance(identifier, Mapping):
-        name, config = identifier.get("class_name"), identifier.get("config", {})
-    if isinstance(name, str):
-        if name not in _BY_NAME:
-            raise ValueError(f"initializer {name!r} is not known; there are {', '.join(sorted(_BY_NAME))}")
-        return _BY_NAME[name].from_config(config)
-    if isinstance(identifier, type) and issubclass(identifier, Initializer):
-        return identifier()
-    if callable(identifier):
-        return identifier
-    raise TypeError(f"initializer expects a name, an Initializer or a callable, got {identifier!r}")
+    if isinstance(identifier, (np.ndarray, Value)):
+        return functools.partial(_given, to_float32(identifier, "initializer", "values").copy())
+    found: Callable[..., Any] = look_up("initializer", identifier, _BY_NAME)
+    return found
+
+
+def _given(values: FloatArray, shape: Sequence[int], dtype: Any = None) -> FloatArray:
+    """The values that somebody gave, if a weight has their shape."""
+    if tuple(shape) != values.shape:
+        raise ValueError(f"initializer: the values given have shape {values.shape}, the weight has {tuple(shape)}")
+    return values.copy()
+
+
+def serialize(initializer: Initializer) -> dict[str, Any]:
+    """An initialiser as a dict of `class_name` and `config` that JSON can hold.
+
+    Example:
+        >>> serialize(Constant(0.5))
+        {'class_name': 'Constant', 'config': {'value': 0.5}}
+    """
+    entry: dict[str, Any] = serialized(initializer, "the initializer")
+    return entry
+
+
+def deserialize(config: Mapping[str, Any], custom_objects: Mapping[str, Any] | None = None) -> Any:
+    """The initialiser that `serialize` made a dict of; `custom_objects` names classes of your own.
+
+    Raises:
+        ValueError: no initialiser has that name.
+
+    Example:
+        >>> deserialize(serialize(Constant(0.5)))((2,))
+        array([0.5, 0.5], dtype=float32)
+    """
+    return look_up("initializer", config, {**_BY_NAME, **(custom_objects or {})})

@@ -13,10 +13,10 @@ from typing import Any, NoReturn
 import numpy as np
 import numpy.typing as npt
 
-from cnnfast import initializers
+from cnnfast import constraints, initializers, regularizers
 from cnnfast.arguments import refuse_unsupported
 from cnnfast.autograd import Tensor, Value, Variable, to_float32
-from cnnfast.configured import Configured
+from cnnfast.layers.penalties import Penalised
 from cnnfast.naming import reserved_name, unique_name
 from cnnfast.structure import leaves, map_leaves
 from cnnfast.symbolic import (
@@ -37,12 +37,13 @@ class _Context(threading.local):
     """Whether the layer that computes at present trains."""
 
     training: bool | None = None  # None where nobody said
+    inside = False  # whether any layer computes
 
 
 _context = _Context()
 
 
-class Layer(Configured):
+class Layer(Penalised):
     """A function with weights.
 
     Subclasses make their weights in `build` and compute in `call`, from `cnnfast.ops`; gradients follow by themselves.
@@ -53,6 +54,12 @@ class Layer(Configured):
         dtype: None or "float32", the one type computed in.
         name: unique in its model; made from the class's name by default.
         input_shape: the shape of one input, without the batch, for the first layer of a `Sequential`.
+        activity_regularizer: a penalty on the output, of `cnnfast.regularizers`; models add it to their loss, divided
+            by the number of examples.
+        learning_rate_multiplier: optimizers multiply their learning rate by it for this layer's weights.
+        **others: `X_regularizer` and `X_constraint` for every argument `X_initializer` that the subclass has, such as
+            `kernel_regularizer="l2"`: a penalty on this weight, and what brings it back into bounds after a step, of
+            `cnnfast.regularizers` and `cnnfast.constraints`.
 
     Raises:
         ValueError: an argument that exists in Keras and cannot be honoured here, with the reason.
@@ -87,10 +94,12 @@ class Layer(Configured):
         dtype: Any = None,
         name: str | None = None,
         input_shape: Sequence[int | None] | None = None,
-        **unsupported: Any,
+        activity_regularizer: regularizers.RegularizerLike = None,
+        learning_rate_multiplier: float = 1.0,
+        **others: Any,
     ) -> None:
         owner = type(self).__name__
-        refuse_unsupported(owner, unsupported)
+        refuse_unsupported(owner, self._set_penalties(others, activity_regularizer, learning_rate_multiplier))
         if dtype is not None and dtype != "float32" and dtype is not np.float32:
             raise ValueError(f"{owner}: dtype={dtype!r} cannot be honoured: everything is computed in float32")
         if name is not None and not isinstance(name, str):
@@ -122,8 +131,11 @@ class Layer(Configured):
                 layer around this one by default.
             **kwargs: handed on to `call`.
         """
-        before = _context.training
+        before, outermost = _context.training, not _context.inside
         try:
+            if outermost:
+                _context.inside = True
+                self._clear_losses()
             if type(x) is not Tensor:
                 x = self._prepared(x)
             if not ((args or kwargs) and has_symbolic((args, kwargs))):
@@ -135,7 +147,10 @@ class Layer(Configured):
                     known = _context.training is not None
                     kwargs["training"] = _context.training if known else self._training_by_default
                     _context.training = kwargs["training"]
-                return self.call(x, *args, **kwargs)
+                y = self.call(x, *args, **kwargs)
+                if self._activity_regularizer is not None:
+                    self._note_activity(y)
+                return y
         except SymbolicArgumentError:
             if not has_symbolic(x):
                 raise
@@ -143,6 +158,8 @@ class Layer(Configured):
             self._raise_named(error)
         finally:
             _context.training = before
+            if outermost:
+                _context.inside = False
         return self._describe(x, args, kwargs, training)
 
     def _prepared(self, x: Any) -> Any:
@@ -179,7 +196,7 @@ class Layer(Configured):
                 return described(self.compute_output_shape(shapes))
         except (ValueError, TypeError) as error:
             self._raise_named(error)
-        return described(tried_shapes(self, (x, *args), kwargs))
+        return described(self._tried_shapes((x, *args), kwargs))
 
     def compute_output_shape(self, input_shape: Any) -> Any:
         """The output's shape for an input's shape, both with the batch first and None for sizes that are not fixed.
@@ -190,7 +207,12 @@ class Layer(Configured):
             input_shape: one shape, or a list, tuple or dict of them where the layer takes several inputs.
         """
         self._build_once(input_shape)
-        return tried_shapes(self, (described(input_shape),), {})
+        return self._tried_shapes((described(input_shape),), {})
+
+    def _tried_shapes(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        shapes = tried_shapes(self, args, kwargs)
+        self._clear_losses()  # those of the zeros that were tried
+        return shapes
 
     @property
     def input(self) -> Any:
@@ -231,6 +253,8 @@ class Layer(Configured):
         initializer: initializers.InitializerLike = None,
         *,
         trainable: bool = True,
+        regularizer: regularizers.RegularizerLike = None,
+        constraint: constraints.ConstraintLike = None,
         name: str = "weight",
     ) -> Variable:
         """Make a weight that belongs to this layer.
@@ -239,6 +263,8 @@ class Layer(Configured):
             shape: its shape.
             initializer: its initial value: a name, an `Initializer` or a callable; Glorot uniform by default.
             trainable: whether gradients change it.
+            regularizer: a penalty on it; that of the argument NAME_regularizer by default.
+            constraint: what optimizers apply to it after a step; that of the argument NAME_constraint by default.
             name: shown in messages and kept in files.
         """
         shape = tuple(shape)
@@ -246,6 +272,7 @@ class Layer(Configured):
         variable = Variable(source(shape), trainable=trainable and self._trainable, name=name)
         if variable.shape != shape:
             raise ValueError(f"initializer of {name} expects to make shape {shape}, made {variable.shape}")
+        self._bind_penalties(variable, regularizer, constraint)
         (self._own_trained if trainable else self._own_kept).append(variable)
         return variable
 
@@ -357,7 +384,7 @@ class Layer(Configured):
 
     def get_config(self) -> dict[str, Any]:
         """What the layer was made with, as values that JSON can hold; `from_config` makes such a layer again."""
-        return super().get_config() | {"name": self.name, "trainable": self._trainable}
+        return super().get_config() | {"name": self.name, "trainable": self._trainable} | self._penalty_config()
 
 
 class SameShape(Layer):
@@ -369,7 +396,7 @@ class SameShape(Layer):
 
 
 # Attributes of every layer that hold other things.
-_NO_LAYERS = frozenset({"_parts", "_own_trained", "_own_kept", "_inbound_nodes", "_arguments"})
+_NO_LAYERS = frozenset({"_parts", "_own_trained", "_own_kept", "_inbound_nodes", "_noted_losses", "_arguments"})
 
 
 def _as_arrays(x: Any, owner: str) -> Any:

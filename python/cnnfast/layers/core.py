@@ -43,9 +43,10 @@ class InputLayer(SameShape):
         name: str | None = None,
         **kwargs: Any,
     ) -> None:
-        trainable = kwargs.pop("trainable", True)
+        # What a model may have assigned to all of its layers; there are no weights here.
+        common = {key: kwargs.pop(key) for key in ("trainable", "learning_rate_multiplier") if key in kwargs}
         refuse_unsupported("InputLayer", kwargs)
-        super().__init__(dtype=dtype, name=name, trainable=trainable)
+        super().__init__(dtype=dtype, name=name, **common)
         if shape is None:
             raise ValueError("InputLayer: shape expects the shape of one example, such as (28, 28, 1)")
         if not isinstance(shape, (list, tuple)):

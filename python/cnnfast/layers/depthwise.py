@@ -44,7 +44,8 @@ class _DepthwiseConv(WindowedLayer):
     def _build(self, input_shape: Shape) -> None:
         channels = fixed_channels(type(self).__name__, input_shape)
         shape = (*self.kernel_size, channels, self.depth_multiplier)
-        self.kernel = self.add_weight(shape, self.depthwise_initializer, name="kernel")
+        penalties = self.penalties_of("depthwise")
+        self.kernel = self.add_weight(shape, self.depthwise_initializer, name="kernel", **penalties)
         bias_shape = (channels * self.depth_multiplier,)
         self.bias = self.add_weight(bias_shape, self.bias_initializer, name="bias") if self.use_bias else None
 
@@ -154,10 +155,16 @@ class _SeparableConv(WindowedLayer):
     def _build(self, input_shape: Shape) -> None:
         channels = fixed_channels(type(self).__name__, input_shape)
         self.depthwise_kernel = self.add_weight(
-            (*self.kernel_size, channels, self.depth_multiplier), self.depthwise_initializer, name="depthwise_kernel"
+            (*self.kernel_size, channels, self.depth_multiplier),
+            self.depthwise_initializer,
+            name="depthwise_kernel",
+            **self.penalties_of("depthwise"),
         )
         self.pointwise_kernel = self.add_weight(
-            ((1,) * self.rank + self._pointwise_shape(channels)), self.pointwise_initializer, name="pointwise_kernel"
+            ((1,) * self.rank + self._pointwise_shape(channels)),
+            self.pointwise_initializer,
+            name="pointwise_kernel",
+            **self.penalties_of("pointwise"),
         )
         self.bias = self.add_weight((self.filters,), self.bias_initializer, name="bias") if self.use_bias else None
 

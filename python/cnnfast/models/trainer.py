@@ -153,6 +153,8 @@ class Trainer:
             listeners.on("on_epoch_end", epoch, logs)
             if self.stop_training:
                 break
+        if last > first:
+            self.optimizer.finalize_variable_values(self.trainable_weights)  # type: ignore[union-attr]
         listeners.on("on_train_end", logs)
         return self._history
 
@@ -297,11 +299,16 @@ class Trainer:
         assert self.optimizer is not None
         with GradientTape() as tape:
             outputs = self(data.x, training=True)
-            loss = self.loss(data.y, outputs, data.weights)
+            loss = sum(self._penalties(), self.loss(data.y, outputs, data.weights))
         if variables:
             self.optimizer.apply_gradients(zip(tape.gradient(loss, variables), variables, strict=True))
         self._update_metrics(data, outputs)
         return float(loss)
+
+    def _penalties(self) -> list[Any]:
+        """What layers add to the loss."""
+        found: list[Any] = self.losses  # type: ignore[attr-defined]
+        return found
 
     def _evaluate(self, data: Data, size: int, listeners: CallbackList) -> Logs:
         mean_loss = metric_kinds.Mean()
@@ -320,7 +327,7 @@ class Trainer:
     def _test_step(self, data: Data) -> float:
         assert self.loss is not None
         outputs = self(data.x, training=False)
-        loss = float(self.loss(data.y, outputs, data.weights))
+        loss = float(sum(self._penalties(), self.loss(data.y, outputs, data.weights)))
         self._update_metrics(data, outputs)
         return loss
 

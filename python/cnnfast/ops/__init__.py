@@ -120,6 +120,7 @@ from cnnfast.ops.nn import (
 )
 from cnnfast.ops.normalization import fused_batch_norm
 from cnnfast.ops.norms import average, moments, norm, normalize
+from cnnfast.ops.penalties import l1_l2_penalty
 from cnnfast.ops.pooling import (
     avg_pool1d,
     avg_pool2d,
@@ -272,6 +273,7 @@ __all__ = [
     "isfinite",
     "isinf",
     "isnan",
+    "l1_l2_penalty",
     "leaky_relu",
     "less",
     "less_equal",
