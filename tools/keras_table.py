@@ -40,6 +40,8 @@ REASONS = [
      "an array function that convolutional networks hardly use: NumPy has it"),
 ]  # fmt: skip
 
+_KEYWORD_ONLY = inspect.Parameter.KEYWORD_ONLY
+
 HEADER = """# Keras names
 
 Which of the public names of Keras {version} are here. *Supported* means the same arguments in the same order with the
@@ -55,9 +57,11 @@ def public(module: Any) -> dict[str, Any]:
     return {name: value for name, value in found.items() if callable(value)}
 
 
-def parameters(value: Any) -> dict[str, inspect.Parameter]:
+def parameters(value: Any, alone: bool = False) -> dict[str, inspect.Parameter]:
     """What a function or a class's constructor takes, its parents' arguments included where it hands on the rest."""
     owners = [c for c in value.__mro__ if "__init__" in c.__dict__] if isinstance(value, type) else [value]
+    if alone:
+        owners = owners[:1]
     found: dict[str, inspect.Parameter] = {}
     for owner in owners:
         function = owner.__init__ if isinstance(owner, type) else owner
@@ -78,9 +82,9 @@ def parameters(value: Any) -> dict[str, inspect.Parameter]:
 
 def compared(theirs: Any, ours: Any) -> str:
     """What differs in the arguments, or nothing."""
-    wanted, taken = parameters(theirs), parameters(ours)
+    wanted, taken = parameters(theirs, alone=True), parameters(ours)
     notes = []
-    missing = [name for name in wanted if name not in taken and name not in ("kwargs", "name", "dtype", "data_format")]
+    missing = [name for name in wanted if name not in taken and not _taken_as_keyword(name, taken)]
     if missing:
         notes.append("not taken: " + ", ".join(f"`{name}`" for name in missing))
     changed = [
@@ -90,11 +94,18 @@ def compared(theirs: Any, ours: Any) -> str:
         and parameter.default is not None and taken[name].default != parameter.default
         and not (isinstance(parameter.default, tuple) and set(parameter.default) == {taken[name].default})
     ]  # fmt: skip
-    if [name for name in wanted if name in taken] != [name for name in taken if name in wanted]:
+    common = [name for name, parameter in wanted.items() if name in taken and parameter.kind is not _KEYWORD_ONLY]
+    if common != [name for name in taken if name in common]:
         notes.append("another order of arguments")
     if changed:
         notes.append("other defaults: " + ", ".join(changed))
     return "; ".join(notes)
+
+
+def _taken_as_keyword(name: str, taken: dict[str, inspect.Parameter]) -> bool:
+    """Whether layers take it by name: those that every layer has, and penalties on a weight that has an initializer."""
+    weight, _, what = name.rpartition("_")
+    return name in ("name", "dtype") or (what in ("regularizer", "constraint") and f"{weight}_initializer" in taken)
 
 
 def _plain(value: Any) -> bool:
