@@ -220,6 +220,14 @@ def test_errors():
         layers.Dense(2).output  # noqa: B018
 
 
+def test_input_by_its_batch_shape():
+    assert layers.Input(batch_shape=(2, None, 3)).shape == (2, None, 3)
+    with pytest.raises(ValueError, match="expects a tuple, and no shape or batch_size"):
+        layers.Input((3,), batch_shape=(2, 3))
+    with pytest.raises(ValueError, match="sparse=True cannot be honoured"):
+        layers.Input((3,), sparse=True)
+
+
 def test_operators_describe_operations(rng):
     x = layers.Input((3,))
     a = rng.random((2, 3), np.float32)

@@ -103,6 +103,12 @@ def test_results_that_others_read_are_not_joined():
     assert not any(k is NormalizedSum for k in kinds(residual_net(False)._graph.steps[5:]))
 
 
+def test_layers_with_a_penalty_on_their_output_are_not_joined():
+    x = layers.Input((6, 6, 2))
+    y = layers.ReLU()(layers.Conv2D(3, 3, activity_regularizer="l2")(x))
+    assert kinds(Model(x, y)._graph.steps) == [layers.Conv2D, layers.ReLU]
+
+
 def test_folding_follows_the_weights(isa, rng):
     model = randomized(residual_net(), rng)
     x = rng.standard_normal((3, 9, 8, 3)).astype(np.float32)

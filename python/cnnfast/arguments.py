@@ -31,7 +31,6 @@ _REASONS = {
     "use_multiprocessing": "arrays are read in place, without workers",
     "sparse": "sparse arrays are not supported",
     "ragged": "ragged arrays are not supported",
-    "batch_shape": "give shape, and batch_size where the batch is fixed",
     "tensor": "only shapes are taken",
     "optional": "every input is required",
 }

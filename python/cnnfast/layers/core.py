@@ -23,6 +23,9 @@ class InputLayer(SameShape):
         shape: the shape of one example, without the batch; None for a size that may vary.
         batch_size: the number of examples in a batch where it is fixed, for information.
         dtype: None or "float32".
+        sparse: not supported.
+        ragged: not supported.
+        batch_shape: the shape with the batch first, in place of `shape` and `batch_size`.
         name: the layer's name.
         **kwargs: none are supported.
 
@@ -40,13 +43,20 @@ class InputLayer(SameShape):
         shape: Sequence[int | None] | None = None,
         batch_size: int | None = None,
         dtype: Any = None,
+        sparse: bool | None = None,
+        ragged: bool | None = None,
+        batch_shape: Sequence[int | None] | None = None,
         name: str | None = None,
         **kwargs: Any,
     ) -> None:
         # What a model may have assigned to all of its layers; there are no weights here.
         common = {key: kwargs.pop(key) for key in ("trainable", "learning_rate_multiplier") if key in kwargs}
-        refuse_unsupported("InputLayer", kwargs)
+        refuse_unsupported("InputLayer", {"sparse": sparse, "ragged": ragged, **kwargs})
         super().__init__(dtype=dtype, name=name, **common)
+        if batch_shape is not None:
+            if shape is not None or batch_size is not None or not isinstance(batch_shape, (list, tuple)):
+                raise ValueError(f"InputLayer: batch_shape={batch_shape} expects a tuple, and no shape or batch_size")
+            batch_size, *shape = batch_shape
         if shape is None:
             raise ValueError("InputLayer: shape expects the shape of one example, such as (28, 28, 1)")
         if not isinstance(shape, (list, tuple)):
@@ -65,6 +75,9 @@ def Input(  # noqa: N802
     shape: Sequence[int | None] | None = None,
     batch_size: int | None = None,
     dtype: Any = None,
+    sparse: bool | None = None,
+    ragged: bool | None = None,
+    batch_shape: Sequence[int | None] | None = None,
     name: str | None = None,
     **kwargs: Any,
 ) -> KerasTensor:
@@ -74,6 +87,9 @@ def Input(  # noqa: N802
         shape: the shape of one example, without the batch; None for a size that may vary.
         batch_size: the number of examples in a batch where it is fixed, for information.
         dtype: None or "float32".
+        sparse: not supported.
+        ragged: not supported.
+        batch_shape: the shape with the batch first, in place of `shape` and `batch_size`.
         name: the name by which models look up what they are given in a dict.
         **kwargs: none are supported.
 
@@ -88,7 +104,7 @@ def Input(  # noqa: N802
         >>> Input(shape=(28, 28, 1)).shape
         (None, 28, 28, 1)
     """
-    tensor: KerasTensor = InputLayer(shape, batch_size, dtype, name, **kwargs).output
+    tensor: KerasTensor = InputLayer(shape, batch_size, dtype, sparse, ragged, batch_shape, name, **kwargs).output
     return tensor
 
 

@@ -107,7 +107,7 @@ def _with_shortcut(step: Step, following: Step) -> Step | None:
 
 def _plain_layers(*steps: Step) -> bool:
     """Whether calls have nothing to them but their inputs, and layers no penalty on what they return."""
-    penalties = (getattr(layer, "activity_regularizer", None) for step in steps for layer in step.layers)
+    penalties = (layer._activity_regularizer for step in steps for layer in step.layers)
     return all(step.plain is not None or _summed(step) for step in steps) and not any(penalties)
 
 
