@@ -10,7 +10,8 @@ import threading
 import numpy as np
 import pytest
 
-from cnnfast.datasets import _download, _files, cifar10, digits, fashion_mnist, mnist
+from cnnfast import downloads
+from cnnfast.datasets import _files, cifar10, digits, fashion_mnist, mnist
 
 
 def test_digits_are_embedded_and_split_evenly():
@@ -261,26 +262,26 @@ def server(tmp_path, monkeypatch):
 
 
 def remote(*urls, content=CONTENT):
-    return _download.RemoteFile("set.bin", hashlib.sha256(content).hexdigest(), urls)
+    return downloads.RemoteFile("set.bin", hashlib.sha256(content).hexdigest(), urls)
 
 
 def cached():
-    return _download.cache_folder() / "datasets" / "toy" / "set.bin"
+    return downloads.cache_folder() / "datasets" / "toy" / "set.bin"
 
 
 def test_download_is_cached(server):
     file = remote(server.address + "/file")
-    path = _download.fetch(file, "toy")
+    path = downloads.fetch(file, "toy")
     assert path == cached()
     assert path.read_bytes() == CONTENT
     assert not path.with_name("set.bin.part").exists()
-    assert _download.fetch(file, "toy") == path
+    assert downloads.fetch(file, "toy") == path
     assert len(server.requests) == 1
 
 
 def test_broken_transfer_is_resumed(server):
     server.break_off_after.extend([300_000, 100_000])
-    path = _download.fetch(remote(server.address + "/file"), "toy")
+    path = downloads.fetch(remote(server.address + "/file"), "toy")
     assert path.read_bytes() == CONTENT
     assert [asked for _, asked in server.requests] == [None, "bytes=300000-", "bytes=400000-"]
 
@@ -289,7 +290,7 @@ def test_next_call_continues_what_an_earlier_one_began(server):
     part = cached().with_name("set.bin.part")
     part.parent.mkdir(parents=True)
     part.write_bytes(CONTENT[:500_000])
-    assert _download.fetch(remote(server.address + "/file"), "toy").read_bytes() == CONTENT
+    assert downloads.fetch(remote(server.address + "/file"), "toy").read_bytes() == CONTENT
     assert server.requests == [("/file", "bytes=500000-")]
 
 
@@ -298,7 +299,7 @@ def test_wrong_remains_of_an_earlier_download_are_replaced(server, left):
     part = cached().with_name("set.bin.part")
     part.parent.mkdir(parents=True)
     part.write_bytes(left)
-    assert _download.fetch(remote(server.address + "/file"), "toy").read_bytes() == CONTENT
+    assert downloads.fetch(remote(server.address + "/file"), "toy").read_bytes() == CONTENT
     assert server.requests[-1] == ("/file", None)
 
 
@@ -306,32 +307,32 @@ def test_complete_remains_are_used(server):
     part = cached().with_name("set.bin.part")
     part.parent.mkdir(parents=True)
     part.write_bytes(CONTENT)
-    assert _download.fetch(remote(server.address + "/file"), "toy").read_bytes() == CONTENT
+    assert downloads.fetch(remote(server.address + "/file"), "toy").read_bytes() == CONTENT
 
 
 def test_server_without_ranges(server):
     server.ranges = False
     server.break_off_after.append(1000)
-    assert _download.fetch(remote(server.address + "/file"), "toy").read_bytes() == CONTENT
+    assert downloads.fetch(remote(server.address + "/file"), "toy").read_bytes() == CONTENT
 
 
 def test_damaged_copy_in_the_cache_is_replaced(server):
     cached().parent.mkdir(parents=True)
     cached().write_bytes(b"damaged")
-    assert _download.fetch(remote(server.address + "/file"), "toy").read_bytes() == CONTENT
+    assert downloads.fetch(remote(server.address + "/file"), "toy").read_bytes() == CONTENT
 
 
 def test_checksum_mismatch_leaves_nothing(server):
     file = remote(server.address + "/file", content=b"what was published")
     with pytest.raises(OSError, match=rf"checksum mismatch: got sha256 .* expected {file.sha256}"):
-        _download.fetch(file, "toy")
+        downloads.fetch(file, "toy")
     assert not cached().exists()
     assert not cached().with_name("set.bin.part").exists()
     assert len(server.requests) == 1  # what came whole would come the same again
 
 
 def test_second_address_is_tried(server):
-    path = _download.fetch(remote(server.address + "/absent", server.address + "/file"), "toy")
+    path = downloads.fetch(remote(server.address + "/absent", server.address + "/file"), "toy")
     assert path.read_bytes() == CONTENT
     assert [asked for asked, _ in server.requests] == ["/absent", "/file"]
 
@@ -340,7 +341,7 @@ def test_offline_message_says_what_to_do(tmp_path, monkeypatch):
     monkeypatch.setenv("CNNFAST_HOME", str(tmp_path))
     monkeypatch.setenv("no_proxy", "*")
     url = "http://127.0.0.1:9/mnist.npz"  # the discard port: nothing listens
-    monkeypatch.setattr(mnist, "_FILE", _download.RemoteFile("mnist.npz", "0" * 64, (url,)))
+    monkeypatch.setattr(mnist, "_FILE", downloads.RemoteFile("mnist.npz", "0" * 64, (url,)))
     with pytest.raises(OSError, match=r"could not get mnist\.npz") as caught:
         mnist.load_data()
     message = str(caught.value)
@@ -357,7 +358,7 @@ def test_file_put_by_hand_is_used(tmp_path, monkeypatch, small_split):
     path.parent.mkdir(parents=True)
     np.savez(path, x_train=x_train, y_train=y_train, x_test=x_test, y_test=y_test)
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    monkeypatch.setattr(mnist, "_FILE", _download.RemoteFile("mnist.npz", digest, ()))
+    monkeypatch.setattr(mnist, "_FILE", downloads.RemoteFile("mnist.npz", digest, ()))
     assert_same_split(mnist.load_data(), small_split)
 
 
@@ -394,4 +395,4 @@ def test_cache_folder(variables, expected, monkeypatch):
         monkeypatch.delenv(name, raising=False)
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
-    assert _download.cache_folder().as_posix() == expected
+    assert downloads.cache_folder().as_posix() == expected

@@ -31,7 +31,7 @@ KERNEL_SYSTEM_HEADERS = {"cstdint", "cstring", "emmintrin.h", "immintrin.h", "ar
 # The Python package's modules from the ground up. A module imports what is on lower floors, not on its own or above.
 PYTHON_FLOORS = [
     {"_core", "structure"},
-    {"tensor", "config", "memory", "seeds", "symbolic"},
+    {"tensor", "config", "downloads", "memory", "seeds", "symbolic"},
     {"autograd"},
     {"ops", "gradcheck"},
     {"arguments", "configured", "naming", "random"},

@@ -9,11 +9,12 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from cnnfast.datasets import _download, _files
+from cnnfast import downloads
+from cnnfast.datasets import _files
 
 CLASS_NAMES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 
-_FILE = _download.RemoteFile(
+_FILE = downloads.RemoteFile(
     name="cifar-10-binary.tar.gz",
     sha256="c4a38c50a1bc5f3a1c5537f2155ab9d68f9f25eb1ed8d9ddda3db29a59bca1dd",
     urls=("https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz",),
@@ -37,6 +38,6 @@ def load_data(path: str | os.PathLike[str] | None = None) -> _files.Split:
         ValueError: `path` does not hold the images.
     """
     if path is None:
-        return _files.read_cifar(_download.fetch(_FILE, "cifar10"))
+        return _files.read_cifar(downloads.fetch(_FILE, "cifar10"))
     path = Path(path)
     return _files.read_npz(path) if path.suffix == ".npz" else _files.read_cifar(path)

@@ -9,7 +9,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from cnnfast.datasets import _download, _files
+from cnnfast import downloads
+from cnnfast.datasets import _files
 
 CLASS_NAMES = (
     "T-shirt/top",
@@ -55,5 +56,5 @@ def load_data(path: str | os.PathLike[str] | None = None) -> _files.Split:
         return _files.read_npz_or_idx_folder(Path(path))
     for name, sha256 in _SHA256.items():
         urls = tuple(source + name for source in _SOURCES)
-        local = _download.fetch(_download.RemoteFile(name, sha256, urls), "fashion_mnist")
+        local = downloads.fetch(downloads.RemoteFile(name, sha256, urls), "fashion_mnist")
     return _files.read_idx_folder(local.parent)

@@ -8,11 +8,12 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from cnnfast.datasets import _download, _files
+from cnnfast import downloads
+from cnnfast.datasets import _files
 
 CLASS_NAMES = tuple("0123456789")
 
-_FILE = _download.RemoteFile(
+_FILE = downloads.RemoteFile(
     name="mnist.npz",
     sha256="731c5ac602752760c8e48fbffcf8c3b850d9dc2a2aedcf2cc48468fc17b673d1",
     urls=("https://storage.googleapis.com/tensorflow/tf-keras-datasets/mnist.npz",),
@@ -35,5 +36,5 @@ def load_data(path: str | os.PathLike[str] | None = None) -> _files.Split:
         ValueError: `path` does not hold the arrays.
     """
     if path is None:
-        return _files.read_npz(_download.fetch(_FILE, "mnist"))
+        return _files.read_npz(downloads.fetch(_FILE, "mnist"))
     return _files.read_npz_or_idx_folder(Path(path))

@@ -57,7 +57,31 @@ def fetch(file: RemoteFile, dataset: str) -> Path:
     )
 
 
-def _download(url: str, target: Path, sha256: str) -> str | None:
+def fetch_from(url: str, target: Path, digest: str | None, algorithm: str, again: bool = False) -> None:
+    """Download any file to `target`, unless it is there with the right checksum (or there at all, without one).
+
+    Args:
+        url: where it is.
+        target: where it goes.
+        digest: its checksum, in hexadecimal digits; None takes what comes.
+        algorithm: "sha256" or "md5".
+        again: whether to download it in any case.
+
+    Raises:
+        OSError: the address did not deliver the file.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with _lock(target):
+        if not again and _is_intact(target, digest, algorithm):
+            return
+        if digest is None or again:  # nothing would tell whether a part is of the same file
+            target.with_name(target.name + ".part").unlink(missing_ok=True)
+        failure = _download(url, target, digest, algorithm)
+    if failure is not None:
+        raise OSError(f"could not get {target.name} from {url}: {failure}")
+
+
+def _download(url: str, target: Path, digest: str | None, algorithm: str = "sha256") -> str | None:
     """Download to `target`; returns what went wrong, or None."""
     part = target.with_name(target.name + ".part")
     failure = ""
@@ -70,10 +94,10 @@ def _download(url: str, target: Path, sha256: str) -> str | None:
             if _is_refusal(error):
                 break
             continue
-        if _is_intact(part, sha256):
+        if _is_intact(part, digest, algorithm):
             os.replace(part, target)
             return None
-        failure = f"checksum mismatch: got sha256 {_sha256(part)}, expected {sha256}"
+        failure = f"checksum mismatch: got {algorithm} {_digest(part, algorithm)}, expected {digest}"
         part.unlink()
         if not resumed:  # what was continued may have been damaged; what came whole would come the same again
             break
@@ -137,14 +161,14 @@ def _is_refusal(error: OSError) -> bool:
     return 400 <= getattr(error, "code", 0) < 500
 
 
-def _is_intact(path: Path, sha256: str) -> bool:
-    return path.is_file() and _sha256(path) == sha256
+def _is_intact(path: Path, digest: str | None, algorithm: str = "sha256") -> bool:
+    return path.is_file() and (digest is None or _digest(path, algorithm) == digest.lower())
 
 
-def _sha256(path: Path) -> str:
+def _digest(path: Path, algorithm: str) -> str:
     import hashlib
 
-    digest = hashlib.sha256()
+    digest = hashlib.new(algorithm, usedforsecurity=False)
     with open(path, "rb") as file:
         while chunk := file.read(_CHUNK):
             digest.update(chunk)

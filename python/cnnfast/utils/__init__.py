@@ -1,4 +1,4 @@
-"""Small helpers around training."""
+"""Helpers around training: labels, images and their files, downloads, splits, pictures of models."""
 
 from __future__ import annotations
 
@@ -11,8 +11,25 @@ from cnnfast.arguments import positive_int
 from cnnfast.autograd import to_float32
 from cnnfast.losses import class_labels
 from cnnfast.random import set_random_seed
+from cnnfast.utils.files import get_file
+from cnnfast.utils.folders import image_dataset_from_directory
+from cnnfast.utils.images import array_to_img, img_to_array, load_img, save_img
+from cnnfast.utils.plotting import plot_model
+from cnnfast.utils.splitting import split_dataset
 
-__all__ = ["normalize", "set_random_seed", "to_categorical"]
+__all__ = [
+    "array_to_img",
+    "get_file",
+    "image_dataset_from_directory",
+    "img_to_array",
+    "load_img",
+    "normalize",
+    "plot_model",
+    "save_img",
+    "set_random_seed",
+    "split_dataset",
+    "to_categorical",
+]
 
 
 def to_categorical(x: Any, num_classes: int | None = None) -> npt.NDArray[np.float32]:
