@@ -1,5 +1,6 @@
 """Regularizers against formulas and against Keras; how layers and models take them."""
 
+import inspect
 import json
 
 import numpy as np
@@ -316,3 +317,31 @@ def test_multipliers_of_layers(rng, tmp_path):
     again = models.load_model(tmp_path / "model.safetensors")
     assert [v.learning_rate_multiplier for v in again.weights] == [0.5] * 4
     assert [layer.learning_rate_multiplier for layer in again.layers] == [0.5, 0.5]
+
+
+@pytest.mark.parametrize("name", sorted({row[0] for row in LAYERS}))
+def test_their_arguments_are_in_kerass_order(name):
+    keras = keras_peer.keras()
+
+    def penalties(cls):
+        init = next(vars(c)["__init__"] for c in cls.__mro__ if "__init__" in vars(c))
+        names = list(inspect.signature(init).parameters)
+        first = next(i for i, n in enumerate(names) if n.endswith("_initializer"))
+        return [n for n in names[first:] if n.endswith(("_initializer", "_regularizer", "_constraint"))]
+
+    ours = penalties(getattr(layers, name))
+    assert len(ours) >= 6
+    assert penalties(getattr(keras.layers, name))[: len(ours)] == ours
+
+
+def test_their_arguments_may_be_given_by_position():
+    layer = layers.Dense(3, None, True, "zeros", "ones", "l1", None, "l2", "non_neg")
+    assert type(layer.kernel_regularizer) is regularizers.L1
+    assert layer.bias_regularizer is None
+    assert type(layer.activity_regularizer) is regularizers.L2
+    assert layer.kernel_constraint is not None
+    assert layers.Dense.from_config(layer.get_config()).get_config() == layer.get_config()
+    with pytest.raises(TypeError, match="Dense: got several values for kernel_regularizer"):
+        layers.Dense(3, None, True, "zeros", "ones", "l1", kernel_regularizer="l1")
+    with pytest.raises(TypeError, match="too many positional arguments"):
+        layers.Dense(*range(30))

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import functools
-import inspect
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -13,6 +11,7 @@ from cnnfast import constraints, regularizers
 from cnnfast.arguments import real
 from cnnfast.autograd import Variable
 from cnnfast.configured import Configured, serialize
+from cnnfast.layers.penalty_arguments import penalised_weights, taking_penalties
 from cnnfast.structure import leaves
 
 Function = Callable[[Any], Any]
@@ -34,6 +33,11 @@ class Penalised(Configured):
     name: str
     _own_trained: list[Variable]
 
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if "__init__" in cls.__dict__:
+            cls.__init__ = taking_penalties(cls.__init__)  # type: ignore[method-assign]
+
     @property
     def trainable_weights(self) -> list[Variable]:
         """The weights that training changes."""
@@ -45,8 +49,7 @@ class Penalised(Configured):
 
     @classmethod
     def _penalised(cls) -> tuple[str, ...]:
-        found: tuple[str, ...] = _penalised_weights(cls)  # type: ignore[arg-type]
-        return found
+        return penalised_weights(cls)
 
     def _set_penalties(
         self, given: dict[str, Any], activity_regularizer: Any, learning_rate_multiplier: float
@@ -178,14 +181,3 @@ class Penalised(Configured):
 
         collect(self)
         return list(found)
-
-
-@functools.cache
-def _penalised_weights(cls: type) -> tuple[str, ...]:
-    """The weights of a class of layers that may have regularizers and constraints by argument."""
-    names = [
-        name for c in cls.__mro__ if "__init__" in vars(c) for name in inspect.signature(vars(c)["__init__"]).parameters
-    ]
-    weights = [name.removesuffix("_initializer") for name in names if name.endswith("_initializer")]
-    # Statistics are no weights that are trained; and a class may have the arguments itself.
-    return tuple(dict.fromkeys(w for w in weights if not w.startswith("moving_") and f"{w}_regularizer" not in names))
