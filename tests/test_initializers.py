@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import keras_peer
-from cnnfast import initializers, utils
+from cnnfast import initializers, random, utils
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*__array__ implementation:DeprecationWarning")
 
@@ -72,6 +72,20 @@ def test_variance_scaling(mode, distribution):
 )
 def test_fans(shape, fans):
     assert initializers.compute_fans(shape) == fans
+
+
+def test_axes_of_inputs_and_outputs():
+    w = initializers.GlorotUniform(seed=1, input_axes=[0, 1], output_axes=[2])((30, 20, 50))
+    assert np.abs(w).max() == pytest.approx(math.sqrt(6 / (600 + 50)), rel=0.01)
+
+
+def test_a_generator_of_seeds():
+    free = initializers.HeNormal(seed=random.SeedGenerator(3))
+    first, second = free((4, 5)), free((4, 5))
+    assert not np.array_equal(first, second)
+    again = initializers.get({"class_name": "HeNormal", "config": free.get_config()})
+    np.testing.assert_array_equal(again((4, 5)), first)
+    np.testing.assert_array_equal(again((4, 5)), second)
 
 
 def test_constants():

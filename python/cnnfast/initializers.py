@@ -25,6 +25,7 @@ from cnnfast.configured import serialize as serialized
 from cnnfast.naming import snake_case
 
 FloatArray = npt.NDArray[np.float32]
+Seed = int | random.SeedGenerator | Mapping[str, Any] | None
 InitializerLike = Union["Initializer", Callable[..., Any], str, Mapping[str, Any], None]
 
 # Standard deviation of a standard normal distribution cut off at two standard deviations.
@@ -119,15 +120,18 @@ class RandomInitializer(Initializer):
     """Base of those that draw numbers.
 
     Args:
-        seed: an int for the same values at every call, None for fresh ones.
+        seed: an int for the same values at every call, None or a `random.SeedGenerator` for fresh ones.
     """
 
-    def __init__(self, seed: int | None = None) -> None:
-        self.seed = None if seed is None else integer(type(self).__name__, "seed", seed)
+    def __init__(self, seed: Seed = None) -> None:
+        if isinstance(seed, Mapping):
+            seed = random.SeedGenerator.from_config(seed["config"])
+        kept = seed is None or isinstance(seed, random.SeedGenerator)
+        self.seed = seed if kept else integer(type(self).__name__, "seed", seed)
 
     def generator(self) -> np.random.Generator:
         """The source of random numbers for one call."""
-        return random.generator() if self.seed is None else np.random.default_rng(self.seed)
+        return random.generator_of(self.seed)
 
 
 class RandomNormal(RandomInitializer):
@@ -138,7 +142,7 @@ class RandomNormal(RandomInitializer):
         (2, 3)
     """
 
-    def __init__(self, mean: float = 0.0, stddev: float = 0.05, seed: int | None = None) -> None:
+    def __init__(self, mean: float = 0.0, stddev: float = 0.05, seed: Seed = None) -> None:
         super().__init__(seed)
         self.mean = real(type(self).__name__, "mean", mean)
         self.stddev = real(type(self).__name__, "stddev", stddev, 0.0)
@@ -169,7 +173,7 @@ class RandomUniform(RandomInitializer):
         (2, 3)
     """
 
-    def __init__(self, minval: float = -0.05, maxval: float = 0.05, seed: int | None = None) -> None:
+    def __init__(self, minval: float = -0.05, maxval: float = 0.05, seed: Seed = None) -> None:
         super().__init__(seed)
         self.minval = real("RandomUniform", "minval", minval)
         self.maxval = real("RandomUniform", "maxval", maxval)
@@ -189,7 +193,9 @@ class VarianceScaling(RandomInitializer):
         scale: a positive factor.
         mode: "fan_in", "fan_out" or "fan_avg" (their mean).
         distribution: "truncated_normal" (its cut-off is compensated), "untruncated_normal" or "uniform".
-        seed: an int for the same values at every call, None for fresh ones.
+        input_axes: the axes that count as inputs, where they are not those of a kernel of shape (*taps, in, out).
+        output_axes: the axes that count as outputs; both are given, or none.
+        seed: an int for the same values at every call, None or a `random.SeedGenerator` for fresh ones.
 
     Example:
         >>> w = VarianceScaling(2.0, "fan_in", "uniform", seed=0)((100, 10))
@@ -202,7 +208,9 @@ class VarianceScaling(RandomInitializer):
         scale: float = 1.0,
         mode: str = "fan_in",
         distribution: str = "truncated_normal",
-        seed: int | None = None,
+        seed: Seed = None,
+        input_axes: Sequence[int] | None = None,
+        output_axes: Sequence[int] | None = None,
     ) -> None:
         super().__init__(seed)
         owner = type(self).__name__
@@ -217,9 +225,10 @@ class VarianceScaling(RandomInitializer):
                 f"{owner}: distribution expects truncated_normal, untruncated_normal or uniform, got {distribution!r}"
             )
         self.mode, self.distribution = mode, distribution
+        self.input_axes, self.output_axes = input_axes, output_axes
 
     def values(self, shape: tuple[int, ...]) -> FloatArray:  # noqa: D102
-        fan_in, fan_out = compute_fans(shape)
+        fan_in, fan_out = compute_fans(shape, self.input_axes, self.output_axes)
         fan = {"fan_in": fan_in, "fan_out": fan_out, "fan_avg": (fan_in + fan_out) / 2}[self.mode]
         variance = self.scale / max(1.0, fan)
         if self.distribution == "uniform":
@@ -231,13 +240,24 @@ class VarianceScaling(RandomInitializer):
         return random.truncated_standard_normal(self.generator(), shape) * np.float32(stddev)
 
 
-def compute_fans(shape: Sequence[int]) -> tuple[float, float]:
+def compute_fans(
+    shape: Sequence[int], input_axes: Sequence[int] | None = None, output_axes: Sequence[int] | None = None
+) -> tuple[float, float]:
     """The numbers of inputs and outputs that meet in a kernel of shape (*taps, in, out).
+
+    Args:
+        shape: the kernel's shape.
+        input_axes: the axes that count as inputs, if others; given together with `output_axes`.
+        output_axes: the axes that count as outputs.
 
     Example:
         >>> compute_fans((3, 3, 16, 32))
         (144.0, 288.0)
+        >>> compute_fans((8, 4, 2), input_axes=[0], output_axes=[1, 2])
+        (8.0, 8.0)
     """
+    if input_axes is not None and output_axes is not None:
+        return float(math.prod(shape[a] for a in input_axes)), float(math.prod(shape[a] for a in output_axes))
     if len(shape) == 0:
         return 1.0, 1.0
     if len(shape) == 1:
@@ -254,43 +274,55 @@ class GlorotUniform(VarianceScaling):
         True
     """
 
-    def __init__(self, seed: int | None = None) -> None:
-        super().__init__(1.0, "fan_avg", "uniform", seed)
+    def __init__(
+        self, seed: Seed = None, input_axes: Sequence[int] | None = None, output_axes: Sequence[int] | None = None
+    ) -> None:
+        super().__init__(1.0, "fan_avg", "uniform", seed, input_axes, output_axes)
 
 
 class GlorotNormal(VarianceScaling):
     """Truncated normal of variance 2 / (fan_in + fan_out) (Glorot and Bengio, 2010)."""
 
-    def __init__(self, seed: int | None = None) -> None:
-        super().__init__(1.0, "fan_avg", "truncated_normal", seed)
+    def __init__(
+        self, seed: Seed = None, input_axes: Sequence[int] | None = None, output_axes: Sequence[int] | None = None
+    ) -> None:
+        super().__init__(1.0, "fan_avg", "truncated_normal", seed, input_axes, output_axes)
 
 
 class HeUniform(VarianceScaling):
     """Uniform in +-sqrt(6 / fan_in), made for ReLU (He et al., 2015)."""
 
-    def __init__(self, seed: int | None = None) -> None:
-        super().__init__(2.0, "fan_in", "uniform", seed)
+    def __init__(
+        self, seed: Seed = None, input_axes: Sequence[int] | None = None, output_axes: Sequence[int] | None = None
+    ) -> None:
+        super().__init__(2.0, "fan_in", "uniform", seed, input_axes, output_axes)
 
 
 class HeNormal(VarianceScaling):
     """Truncated normal of variance 2 / fan_in, made for ReLU (He et al., 2015)."""
 
-    def __init__(self, seed: int | None = None) -> None:
-        super().__init__(2.0, "fan_in", "truncated_normal", seed)
+    def __init__(
+        self, seed: Seed = None, input_axes: Sequence[int] | None = None, output_axes: Sequence[int] | None = None
+    ) -> None:
+        super().__init__(2.0, "fan_in", "truncated_normal", seed, input_axes, output_axes)
 
 
 class LecunUniform(VarianceScaling):
     """Uniform in +-sqrt(3 / fan_in) (LeCun et al., 1998)."""
 
-    def __init__(self, seed: int | None = None) -> None:
-        super().__init__(1.0, "fan_in", "uniform", seed)
+    def __init__(
+        self, seed: Seed = None, input_axes: Sequence[int] | None = None, output_axes: Sequence[int] | None = None
+    ) -> None:
+        super().__init__(1.0, "fan_in", "uniform", seed, input_axes, output_axes)
 
 
 class LecunNormal(VarianceScaling):
     """Truncated normal of variance 1 / fan_in (LeCun et al., 1998)."""
 
-    def __init__(self, seed: int | None = None) -> None:
-        super().__init__(1.0, "fan_in", "truncated_normal", seed)
+    def __init__(
+        self, seed: Seed = None, input_axes: Sequence[int] | None = None, output_axes: Sequence[int] | None = None
+    ) -> None:
+        super().__init__(1.0, "fan_in", "truncated_normal", seed, input_axes, output_axes)
 
 
 class Orthogonal(RandomInitializer):
@@ -300,7 +332,7 @@ class Orthogonal(RandomInitializer):
 
     Args:
         gain: factor on the matrix.
-        seed: an int for the same values at every call, None for fresh ones.
+        seed: an int for the same values at every call, None or a `random.SeedGenerator` for fresh ones.
 
     Example:
         >>> q = Orthogonal(seed=0)((4, 3))
@@ -308,7 +340,7 @@ class Orthogonal(RandomInitializer):
         True
     """
 
-    def __init__(self, gain: float = 1.0, seed: int | None = None) -> None:
+    def __init__(self, gain: float = 1.0, seed: Seed = None) -> None:
         super().__init__(seed)
         self.gain = real("Orthogonal", "gain", gain)
 
