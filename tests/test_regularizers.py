@@ -345,3 +345,35 @@ def test_their_arguments_may_be_given_by_position():
         layers.Dense(3, None, True, "zeros", "ones", "l1", kernel_regularizer="l1")
     with pytest.raises(TypeError, match="too many positional arguments"):
         layers.Dense(*range(30))
+
+
+def test_layers_that_were_joined_take_a_penalty_later():
+    inputs = layers.Input((4,))
+    hidden = layers.Dense(3)
+    model = models.Model(inputs, layers.Dense(2)(layers.ReLU()(hidden(inputs))))
+    x = np.ones((2, 4))
+    before = model.predict(x)
+    assert model.losses == []
+    hidden.activity_regularizer = "l2"
+    np.testing.assert_array_equal(model.predict(x), before)
+    model(x, training=True)
+    expected = 0.01 * np.sum(np.square(x @ hidden.kernel.numpy())) / 2
+    np.testing.assert_allclose([float(loss) for loss in model.losses], [expected], rtol=1e-5)
+    hidden.activity_regularizer = None
+    model(x)
+    assert model.losses == []
+
+
+def test_layers_are_not_folded_over_a_penalty(rng):
+    def model(**options):
+        inputs = layers.Input((4,))
+        made = models.Model(inputs, layers.BatchNormalization()(layers.Dense(3, **options)(inputs)))
+        made.compile("sgd", "mse")
+        return made
+
+    plain, penalised = model(), model(activity_regularizer=regularizers.L2(0.5))
+    penalised.set_weights(plain.get_weights())
+    x, y = rng.standard_normal((6, 4)), rng.standard_normal((6, 3))
+    hidden = x @ plain.get_weights()[0]
+    expected = plain.evaluate(x, y, verbose=0) + 0.5 * np.sum(hidden**2) / 6
+    np.testing.assert_allclose(penalised.evaluate(x, y, verbose=0), expected, rtol=1e-5)

@@ -21,6 +21,12 @@ class _Noted:
     """Whether any layer ever added a loss: where none did, nobody needs to look for them at every call."""
 
     any = False
+    assigned_activities = 0
+
+
+def assigned_activity_regularizers() -> int:
+    """How often a layer's activity regularizer was assigned: who joined layers without one has to look again."""
+    return _Noted.assigned_activities
 
 
 class Penalised(Configured):
@@ -111,6 +117,7 @@ class Penalised(Configured):
     @activity_regularizer.setter
     def activity_regularizer(self, value: regularizers.RegularizerLike) -> None:
         self._activity_regularizer = regularizers.get(value)
+        _Noted.assigned_activities += 1
 
     # Losses
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from cnnfast import layers
 from cnnfast.autograd import FloatArray, Variable
-from cnnfast.models.fusion import WEIGHTED, NormalizedSum
+from cnnfast.models.fusion import WEIGHTED, NormalizedSum, penalised
 from cnnfast.models.steps import Step, note_last_uses, readers
 
 _DEPTHWISE = (layers.DepthwiseConv1D, layers.DepthwiseConv2D)
@@ -75,7 +75,7 @@ def folded(steps: Iterable[Step], kept: Iterable[int]) -> list[Step]:
             continue
         following = used.get(step.outputs[0], [])
         found = _normalization(following[0]) if len(following) == 1 else None
-        if found is None:
+        if found is None or penalised(step, following[0]):
             continue
         both = step.layers + following[0].layers
         compute = FoldedLayer(layer, *found)

@@ -107,8 +107,12 @@ def _with_shortcut(step: Step, following: Step) -> Step | None:
 
 def _plain_layers(*steps: Step) -> bool:
     """Whether calls have nothing to them but their inputs, and layers no penalty on what they return."""
-    penalties = (layer._activity_regularizer for step in steps for layer in step.layers)
-    return all(step.plain is not None or _summed(step) for step in steps) and not any(penalties)
+    return all(step.plain is not None or _summed(step) for step in steps) and not penalised(*steps)
+
+
+def penalised(*steps: Step) -> bool:
+    """Whether what a layer of these steps returns is penalised, so that it has to be computed."""
+    return any(layer.activity_regularizer is not None for step in steps for layer in step.layers)
 
 
 def _fusable_activation(step: Step) -> str | None:

@@ -8,6 +8,7 @@ from typing import Any
 
 from cnnfast.layers.base import Layer
 from cnnfast.layers.core import InputLayer
+from cnnfast.layers.penalties import assigned_activity_regularizers
 from cnnfast.models.folding import folded
 from cnnfast.models.fusion import fused
 from cnnfast.models.steps import Step, note_last_uses, step_of
@@ -39,8 +40,9 @@ class Graph:
         self._check_names()
         self._slots = self._number_slots()
         self._output_slots = [self._slots[id(tensor)] for tensor in self.outputs]
-        self.steps = self._plan()
+        self._steps: list[Step] = []
         self._folded: list[Step] | None = None
+        self._planned_at = -1
 
     # Order
 
@@ -117,6 +119,15 @@ class Graph:
                 slots.setdefault(id(tensor), len(slots))
         return slots
 
+    @property
+    def steps(self) -> list[Step]:
+        """The calls in order, joined where one pass computes several."""
+        now = assigned_activity_regularizers()
+        if self._planned_at != now:
+            # What a layer returns between joined ones cannot be penalised.
+            self._steps, self._folded, self._planned_at = self._plan(), None, now
+        return self._steps
+
     def _plan(self) -> list[Step]:
         steps = fused([step_of(node, self._slots) for node in self.nodes], self._output_slots)
         note_last_uses(steps, self._output_slots)
@@ -124,8 +135,9 @@ class Graph:
 
     def inference_steps(self) -> list[Step]:
         """The steps with normalization folded into the weights before it."""
+        steps = self.steps
         if self._folded is None:
-            self._folded = folded(self.steps, self._output_slots)
+            self._folded = folded(steps, self._output_slots)
         return self._folded
 
     def run(
