@@ -61,7 +61,7 @@ class RandomContrast(RandomImageLayer):
 
     def _changed(self, images: Any, source: Generator) -> Any:
         stretch = drawn(source, (1 - self.factor[0], 1 + self.factor[1]), images.shape[0])[:, None, None, None]
-        shift = ops.multiply(ops.mean(images, axis=(1, 2), keepdims=True), 1 - stretch)
+        shift = ops.multiply(ops.global_avg_pool(images, keepdims=True), 1 - stretch)
         return ops.clip(ops.add(ops.multiply(images, stretch), shift), *self.value_range)
 
 
