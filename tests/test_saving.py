@@ -26,7 +26,7 @@ def net(optimizer="adam"):
         ],
         name="net",
     )
-    model.compile(optimizer, "sparse_categorical_crossentropy", ["accuracy"])
+    model.compile(optimizer, "sparse_categorical_crossentropy", metrics=["accuracy"])
     return model
 
 
@@ -149,7 +149,7 @@ def test_a_model_without_weights_cannot_be_saved(path):
 def test_a_loss_of_the_users_own_is_left_out_with_a_warning(path, data):
     model = net()
     model.compile("sgd", lambda y, p: p[:, 0])
-    with pytest.warns(UserWarning, match="LossFunctionWrapper: fn cannot be saved.*without its training configuration"):
+    with pytest.warns(UserWarning, match="loss cannot be saved.*without its training configuration"):
         model.save(path)
     loaded = load_model(path)
     assert loaded.loss is None

@@ -371,7 +371,7 @@ def test_a_loss_that_is_not_a_number_is_warned_about_once():
         ({"y": np.eye(3)[np.zeros(8, int)]}, "for one-hot rows use categorical_crossentropy"),
         ({"y": np.full(8, 3)}, "class numbers from 0 to 2"),
         ({"x": np.array(["a"] * 8)}, "fit: x expects an array of real numbers, got dtype <U1"),
-        ({"x": iter([1])}, "fit: x expects an array, got list_iterator"),
+        ({"x": iter([1])}, "fit: y must be part of the batches where x gives them"),
         ({"batch_size": 0}, "fit: batch_size expects a positive integer, got 0"),
         ({"epochs": 1.5}, "fit: epochs expects an integer, got 1.5"),
         ({"validation_split": 1.0}, "validation_split expects a number between 0 and 1"),
@@ -381,7 +381,7 @@ def test_a_loss_that_is_not_a_number_is_warned_about_once():
         ({"sample_weight": np.ones(7)}, "sample_weight expects as many rows as x has"),
         ({"verbose": 3}, "verbose expects 0, 1, 2 or 'auto'"),
         ({"callbacks": [print]}, "callbacks expects Callback objects"),
-        ({"steps_per_epoch": 3}, "fit: steps_per_epoch=3 cannot be honoured: an epoch is one pass"),
+        ({"workers": 3}, "fit: workers=3 cannot be honoured: give it to the PyDataset"),
         ({"batchsize": 3}, "fit: unexpected keyword argument 'batchsize'"),
     ],
 )
@@ -399,22 +399,32 @@ def test_one_hot_rows_are_told_apart():
     model.fit(x, utils.to_categorical(y, 3), verbose=0)
 
 
-def test_a_missing_channel_axis_is_pointed_out():
-    model = models.Sequential([layers.Input((8, 8, 1)), layers.Flatten()])
-    with pytest.raises(ValueError, match=r"expects x of shape \(N, 8, 8, 1\), got \(5, 8, 8\); add the channel axis"):
-        model.predict(np.zeros((5, 8, 8)))
+def test_an_axis_of_one_is_added_or_taken_away():
+    model = models.Sequential([layers.Input((8, 8, 1)), layers.Flatten(), layers.Dense(2)])
+    x = np.random.default_rng(0).standard_normal((5, 8, 8, 1)).astype(np.float32)
+    expected = model.predict(x)
+    np.testing.assert_array_equal(model.predict(x[..., 0]), expected)
+    np.testing.assert_array_equal(model.predict(x[..., None]), expected)
+    with pytest.raises(ValueError, match=r"expects x of shape \(N, 8, 8, 1\), got \(5, 8\)"):
+        model.predict(np.zeros((5, 8)))
+    with pytest.raises(ValueError, match=r"expects x of shape \(N, 8, 8, 1\), got \(5, 9, 8\)"):
+        model.predict(np.zeros((5, 9, 8)))
 
 
 def test_compile_checks():
     model = classifier()
     with pytest.raises(ValueError, match="optimizer 'sdg' is not known"):
         model.compile("sdg", "mse")
-    with pytest.raises(ValueError, match="compile: jit_compile=True cannot be honoured"):
-        model.compile("sgd", "mse", jit_compile=True)
-    with pytest.raises(ValueError, match="metrics expects different names"):
-        model.compile("sgd", "mse", metrics=["mae", "mae"])
+    with pytest.raises(ValueError, match="compile: steps_per_execution=2 cannot be honoured"):
+        model.compile("sgd", "mse", steps_per_execution=2)
+    with pytest.raises(ValueError, match="loss 'msee' is not known"):
+        model.compile("sgd", "msee")
+    with pytest.raises(ValueError, match="metric 'accurracy' is not known"):
+        model.compile("sgd", "mse", metrics=["accurracy"])
     assert isinstance(model.optimizer, optimizers.Adam)  # a failed compile changes nothing
-    with pytest.raises(RuntimeError, match=r"fit: call compile\(optimizer=\.\.\., loss=\.\.\.\) first"):
+    model.compile("sgd", "mse", metrics=["mae", "mae"], jit_compile=True, run_eagerly=True, auto_scale_loss=False)
+    assert model.metrics_names == ["loss", "mae", "mae_1"]
+    with pytest.raises(ValueError, match=r"fit: call compile\(optimizer=\.\.\., loss=\.\.\.\) first"):
         models.Sequential([layers.Dense(1)]).fit(np.ones((2, 2)), np.ones(2))
 
 

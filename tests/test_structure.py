@@ -36,7 +36,7 @@ PYTHON_FLOORS = [
     {"ops", "gradcheck"},
     {"arguments", "configured", "naming", "random"},
     {"activations", "constraints", "initializers", "regularizers"},
-    {"layers", "losses", "optimizers", "callbacks"},
+    {"layers", "losses", "optimizers", "callbacks", "py_dataset"},
     {"metrics", "utils"},
     {"models"},
     {"datasets"},

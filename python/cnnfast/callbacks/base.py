@@ -42,11 +42,17 @@ class Callback:
         """Take the model."""
         self.model = model
 
+    def release(self) -> None:
+        """Give back what is held, such as open files; called at the end, also after an error or an interruption."""
+
     def on_train_begin(self, logs: Logs | None = None) -> None:
         """Before the first epoch."""
 
     def on_train_end(self, logs: Logs | None = None) -> None:
         """After the last epoch, with its logs."""
+
+    def on_epochs_end(self) -> None:
+        """After the last epoch, before the optimizer ends the training: moving averages may become the weights then."""
 
     def on_epoch_begin(self, epoch: int, logs: Logs | None = None) -> None:
         """Before an epoch (counted from 0)."""
@@ -59,6 +65,12 @@ class Callback:
 
     def on_train_batch_end(self, batch: int, logs: Logs | None = None) -> None:
         """After a training batch, with the epoch's loss and metrics so far."""
+
+    def on_batch_begin(self, batch: int, logs: Logs | None = None) -> None:
+        """As `on_train_batch_begin`, by its older name."""
+
+    def on_batch_end(self, batch: int, logs: Logs | None = None) -> None:
+        """As `on_train_batch_end`, by its older name."""
 
     def on_test_begin(self, logs: Logs | None = None) -> None:
         """Before an evaluation or validation."""
@@ -85,6 +97,16 @@ class Callback:
         """After a batch of a prediction, with its `outputs`."""
 
 
+def _listening(callback: Callback, hook: str) -> list[Callable[..., None]]:
+    """The methods of a callback that want a hook of batches, by either of its names."""
+    return [
+        getattr(callback, name)
+        for name in dict.fromkeys((hook, hook.replace("_train_", "_")))
+        if hasattr(Callback, name)
+        and (name in vars(callback) or getattr(type(callback), name) is not getattr(Callback, name))
+    ]
+
+
 class CallbackList:
     """Calls several callbacks; hooks of batches only where a callback defines them, because they are many.
 
@@ -109,9 +131,14 @@ class CallbackList:
             callback.set_model(model)
             callback.set_params(params)
         self._listeners: dict[str, list[Callable[..., None]]] = {
-            hook: [getattr(c, hook) for c in self.callbacks if getattr(type(c), hook) is not getattr(Callback, hook)]
+            hook: [listener for callback in self.callbacks for listener in _listening(callback, hook)]
             for hook in _BATCH_HOOKS
         }
+
+    def release(self) -> None:
+        """Let callbacks give back what they hold: bars, files, threads. Called however a training ended."""
+        for callback in self.callbacks:
+            callback.release()
 
     def listens(self, batch_hook: str) -> bool:
         """Whether any callback wants this hook of batches."""

@@ -11,17 +11,17 @@ from cnnfast.callbacks.base import Callback, Logs
 _REFRESH_SECONDS = 0.1
 
 
-def _bar(description: str, samples: int) -> Any:
+def _bar(description: str, samples: int | None, steps: int | None) -> Any:
     from tqdm import tqdm
 
     class Bar(tqdm):
         monitor_interval = 0  # no watching thread: a process that trains may fork
 
     return Bar(
-        total=samples,
+        total=steps if samples is None else samples,
         desc=description,
-        unit="img",
-        unit_scale=samples >= 100_000,
+        unit="batch" if samples is None else "img",
+        unit_scale=samples is not None and samples >= 100_000,
         file=sys.stdout,
         mininterval=_REFRESH_SECONDS,
         dynamic_ncols=True,
@@ -43,18 +43,23 @@ class ProgressBar(Callback):
         self._drawn = 0.0
         self._training = False
 
-    def _open(self, description: str, samples: int) -> None:
-        self._bar = _bar(description, samples)
+    def _open(self, description: str) -> None:
+        self._bar = _bar(description, self.params["samples"], self.params["steps"])
         self._drawn = time.perf_counter()
 
     def _advance(self, batch: int, logs: Logs | None) -> None:
-        size = self.params["batch_size"]
-        done = min(size, self.params["samples"] - batch * size)
+        size, samples = self.params["batch_size"], self.params["samples"]
+        done = 1 if samples is None else min(size, samples - batch * size)
         now = time.perf_counter()
         if now - self._drawn >= _REFRESH_SECONDS:
             self._drawn = now
             self._bar.set_postfix_str(_shown(logs), refresh=False)
         self._bar.update(done)
+
+    def release(self) -> None:  # noqa: D102
+        if self._bar is not None:
+            self._bar.close()
+            self._bar = None
 
     def _close(self, logs: Logs | None) -> None:
         if self._bar is not None:
@@ -69,7 +74,7 @@ class ProgressBar(Callback):
         self._training = False
 
     def on_epoch_begin(self, epoch: int, logs: Logs | None = None) -> None:  # noqa: D102
-        self._open(f"Epoch {epoch + 1}/{self.params['epochs']}", self.params["samples"])
+        self._open(f"Epoch {epoch + 1}/{self.params['epochs']}")
 
     def on_train_batch_end(self, batch: int, logs: Logs | None = None) -> None:  # noqa: D102
         self._advance(batch, logs)
@@ -79,7 +84,7 @@ class ProgressBar(Callback):
 
     def on_test_begin(self, logs: Logs | None = None) -> None:  # noqa: D102
         if not self._training:
-            self._open("Evaluate", self.params["samples"])
+            self._open("Evaluate")
 
     def on_test_batch_end(self, batch: int, logs: Logs | None = None) -> None:  # noqa: D102
         if not self._training:
@@ -90,7 +95,7 @@ class ProgressBar(Callback):
             self._close(logs)
 
     def on_predict_begin(self, logs: Logs | None = None) -> None:  # noqa: D102
-        self._open("Predict", self.params["samples"])
+        self._open("Predict")
 
     def on_predict_batch_end(self, batch: int, logs: Logs | None = None) -> None:  # noqa: D102
         self._advance(batch, None)
@@ -133,8 +138,9 @@ class EpochLine(Callback):
 
     def _print(self, what: str, logs: Logs | None) -> None:
         seconds = time.perf_counter() - self._start
-        rate = self.params["samples"] / max(seconds, 1e-9)
-        print(f"{what}: {seconds:.2f} s, {rate:.0f} img/s, {_shown(logs)}", flush=True)
+        samples = self.params["samples"]
+        rate = "" if samples is None else f" {samples / max(seconds, 1e-9):.0f} img/s,"
+        print(f"{what}: {seconds:.2f} s,{rate} {_shown(logs)}", flush=True)
 
 
 def _shown(logs: Logs | None) -> str:

@@ -75,9 +75,10 @@ class Mean(Metric):
         Raises:
             ValueError: the weights do not fit the values.
         """
-        if sample_weight is None and isinstance(values, float):
-            self.total += values
-            self.count += 1.0
+        if isinstance(values, float) and (sample_weight is None or isinstance(sample_weight, int)):
+            weight = 1 if sample_weight is None else sample_weight
+            self.total += values * weight
+            self.count += weight
             return
         values = np.asarray(values)
         if sample_weight is None:

@@ -198,6 +198,8 @@ class Graph:
             ValueError: there are too few or too many, or names are missing.
         """
         structure = self.input_structure
+        if isinstance(given, dict) and isinstance(structure, dict) and len(structure) != len(self.inputs):
+            return self._nested(structure, given)
         if isinstance(given, dict):
             keys = list(structure) if isinstance(structure, dict) else [t.name for t in self.inputs]
             missing = [key for key in keys if key not in given]
@@ -212,6 +214,16 @@ class Graph:
         if len(values) != len(self.inputs):
             raise ValueError(f"{self.owner} expects {len(self.inputs)} inputs, got {len(values)}")
         return values
+
+    def _nested(self, structure: Any, given: Any) -> list[Any]:
+        """The values of a deep structure, part by part; dicts may hold more than is asked for."""
+        if isinstance(structure, dict) and isinstance(given, dict) and set(structure) <= set(given):
+            return [value for key, part in structure.items() for value in self._nested(part, given[key])]
+        if isinstance(structure, (list, tuple)) and isinstance(given, (list, tuple)) and len(structure) == len(given):
+            return [value for pair in zip(structure, given, strict=True) for value in self._nested(*pair)]
+        if isinstance(structure, (dict, list, tuple)) or isinstance(given, dict):
+            raise ValueError(f"{self.owner} expects inputs in the structure {structure}, got another")
+        return [given]
 
 
 def _tensors(owner: str, what: str, structure: Any) -> list[KerasTensor]:

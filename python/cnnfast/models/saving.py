@@ -20,9 +20,8 @@ from typing import Any, Union
 import numpy as np
 import numpy.typing as npt
 
-from cnnfast import layers, losses, metrics, optimizers
+from cnnfast import layers
 from cnnfast.autograd import Variable
-from cnnfast.configured import serialize
 from cnnfast.layers.base import Layer, initial_weights_from
 from cnnfast.models.training_state import PREFIX, restore_state, state_arrays, state_config
 
@@ -63,7 +62,7 @@ def save_model(
         "architecture": _json({"class_name": type(model).__name__, "config": model.get_config()}, "the architecture"),
         "user": _json(dict(metadata or {}), "metadata"),
     }
-    if include_optimizer and model.loss is not None:
+    if include_optimizer and model.compiled and model.optimizer is not None:
         training = _training_config(model, named)
         if training is not None:
             header["training"] = _json(training, "the training configuration")
@@ -96,7 +95,7 @@ def load_model(path: PathLike, custom_objects: Mapping[str, Any] | None = None, 
                 raise ValueError("the architecture does not tell the input's shape")
             training = json.loads(header["training"]) if compile and "training" in header else None
             if training is not None:
-                model.compile(**_compile_arguments(training, custom_objects))
+                model.compile_from_config(_compile_config(training), custom_objects)
         named = named_weights(model)
         unknown = sorted(set(names) - set(named) - {n for n in names if n.startswith(PREFIX)})
         if unknown:
@@ -197,23 +196,15 @@ def named_weights(model: Any) -> dict[str, Variable]:
 def _training_config(model: Any, named: Mapping[str, Variable]) -> dict[str, Any] | None:
     """What `compile` was given, or None (with a warning) where a function of the user's own has no name to save."""
     try:
-        return {
-            "optimizer": serialize(model.optimizer, "the optimizer"),
-            "loss": serialize(model.loss, "the loss"),
-            "metrics": [serialize(metric, "a metric") for metric in model.metrics],
-            **state_config(model.optimizer, named),
-        }
+        return {**model.get_compile_config(), **state_config(model.optimizer, named)}
     except TypeError as error:
         warnings.warn(f"save: {error}; the model is saved without its training configuration", stacklevel=4)
         return None
 
 
-def _compile_arguments(training: Mapping[str, Any], custom_objects: Mapping[str, Any] | None) -> dict[str, Any]:
-    return {
-        "optimizer": optimizers.get(training["optimizer"], custom_objects),
-        "loss": losses.as_loss(training["loss"]),
-        "metrics": [metrics.as_metric(m) for m in training["metrics"]],
-    }
+def _compile_config(training: Mapping[str, Any]) -> dict[str, Any]:
+    names = ("optimizer", "loss", "loss_weights", "metrics", "weighted_metrics")
+    return {name: training[name] for name in names if name in training}
 
 
 # Files

@@ -116,6 +116,9 @@ class Sequential(Model):
         self._between = between
         self.built = True
 
+    def _build_for(self, input_shape: Any) -> None:
+        self._build_once(input_shape)
+
     def _known_graph(self) -> Graph:
         if not self._between:
             raise ValueError(f"{self.name} is not built: put an Input first, call build, or give it data")

@@ -10,6 +10,7 @@ import numpy.typing as npt
 from cnnfast.arguments import positive_int
 from cnnfast.autograd import to_float32
 from cnnfast.losses import class_labels
+from cnnfast.py_dataset import PyDataset, pack_x_y_sample_weight, unpack_x_y_sample_weight
 from cnnfast.random import set_random_seed
 from cnnfast.utils.files import get_file
 from cnnfast.utils.folders import image_dataset_from_directory
@@ -18,18 +19,24 @@ from cnnfast.utils.plotting import plot_model
 from cnnfast.utils.splitting import split_dataset
 
 __all__ = [
+    "PyDataset",
+    "Sequence",
     "array_to_img",
     "get_file",
     "image_dataset_from_directory",
     "img_to_array",
     "load_img",
     "normalize",
+    "pack_x_y_sample_weight",
     "plot_model",
     "save_img",
     "set_random_seed",
     "split_dataset",
     "to_categorical",
+    "unpack_x_y_sample_weight",
 ]
+
+Sequence = PyDataset  # the name of old
 
 
 def to_categorical(x: Any, num_classes: int | None = None) -> npt.NDArray[np.float32]:
