@@ -10,7 +10,7 @@ from cnnfast import layers, models, optimizers
 from cnnfast.autograd import GradientTape, Variable
 from cnnfast.optimizers import schedules
 
-NAMES = ["Adadelta", "Adagrad", "Adam", "AdamW", "Adamax", "Ftrl", "Lion", "Nadam", "RMSprop", "SGD"]
+NAMES = ["Adadelta", "Adagrad", "Adam", "AdamW", "Adamax", "Ftrl", "Lamb", "Lion", "Nadam", "RMSprop", "SGD"]
 
 
 def test_the_learning_rate_may_be_assigned():

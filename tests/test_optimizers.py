@@ -74,6 +74,13 @@ def lion(w, g, s, t, rate, beta_1=0.9, beta_2=0.99):
     return w - rate * np.sign(beta_1 * m + (1 - beta_1) * g)
 
 
+def lamb(w, g, s, t, rate, beta_1=0.9, beta_2=0.999, epsilon=1e-7):
+    m, v = moments(g, s, beta_1, beta_2)
+    step = m / (1 - beta_1**t) / (np.sqrt(v / (1 - beta_2**t)) + epsilon)
+    lengths = np.sqrt(np.sum(w**2)), np.sqrt(np.sum(step**2))
+    return w - rate * (lengths[0] / lengths[1] if min(lengths) > 0 else 1.0) * step
+
+
 def ftrl(
     w,
     g,
@@ -116,6 +123,8 @@ RULES = [
     ("Adagrad", adagrad, {"initial_accumulator_value": 0.5, "epsilon": 1e-2}),
     ("Adadelta", adadelta, {}),
     ("Adadelta", adadelta, {"rho": 0.6, "epsilon": 1e-2}),
+    ("Lamb", lamb, {}),
+    ("Lamb", lamb, {"beta_1": 0.5, "beta_2": 0.8, "epsilon": 1e-2}),
     ("Lion", lion, {}),
     ("Lion", lion, {"beta_1": 0.6, "beta_2": 0.7}),
     ("Ftrl", ftrl, {}),
@@ -131,6 +140,7 @@ RULES = [
     ),
 ]
 RULE_IDS = [f"{name}-{'-'.join(settings) or 'plain'}" for name, _, settings in RULES]
+ELEMENTWISE = [row for row in RULES if row[0] != "Lamb"]
 OPTIONS = [
     {},
     {"clipnorm": 0.5},
@@ -242,7 +252,7 @@ def test_constructors_are_kerass(name):
     assert [(p.name, p.default) for p in ours if p.kind is not p.VAR_KEYWORD] == expected
 
 
-@pytest.mark.parametrize(("name", "rule", "settings"), RULES, ids=RULE_IDS)
+@pytest.mark.parametrize(("name", "rule", "settings"), ELEMENTWISE)
 def test_large_arrays_are_the_sum_of_their_parts(rng, name, rule, settings):
     """Elementwise optimizers take big arrays in stretches."""
     start = rng.standard_normal((3, 20011)).astype(np.float32)
@@ -254,7 +264,7 @@ def test_large_arrays_are_the_sum_of_their_parts(rng, name, rule, settings):
     assert not np.array_equal(whole.numpy(), start)
 
 
-@pytest.mark.parametrize(("name", "rule", "settings"), RULES, ids=RULE_IDS)
+@pytest.mark.parametrize(("name", "rule", "settings"), ELEMENTWISE)
 def test_nan_stays_where_it_is(name, rule, settings):
     g = np.float32([np.nan, 1.0])
     (w,) = run(getattr(optimizers, name)(0.05, **settings), [np.float32([1.0, 1.0])], [[g]])

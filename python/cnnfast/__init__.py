@@ -26,11 +26,15 @@ from cnnfast.symbolic import KerasTensor
 
 __all__ = [
     "GradientTape",
+    "Initializer",
     "Input",
     "KerasTensor",
+    "Layer",
     "Loss",
     "Metric",
     "Model",
+    "Optimizer",
+    "Regularizer",
     "Sequential",
     "Tensor",
     "Variable",
@@ -79,10 +83,14 @@ _LAZY_MODULES = {
     "utils",
 }
 _LAZY_NAMES = {
+    "Initializer": "initializers",
     "Input": "layers",
+    "Layer": "layers",
     "Loss": "losses",
     "Metric": "metrics",
     "Model": "models",
+    "Optimizer": "optimizers",
+    "Regularizer": "regularizers",
     "Sequential": "models",
     "load_model": "models.saving",
 }

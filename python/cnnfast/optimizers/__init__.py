@@ -14,6 +14,7 @@ from cnnfast.optimizers.adam import Adam, AdamW
 from cnnfast.optimizers.adamax import Adamax
 from cnnfast.optimizers.base import Optimizer
 from cnnfast.optimizers.ftrl import Ftrl
+from cnnfast.optimizers.lamb import Lamb
 from cnnfast.optimizers.lion import Lion
 from cnnfast.optimizers.nadam import Nadam
 from cnnfast.optimizers.names import OptimizerLike, deserialize, get, serialize
@@ -28,6 +29,7 @@ __all__ = [
     "AdamW",
     "Adamax",
     "Ftrl",
+    "Lamb",
     "Lion",
     "Nadam",
     "Optimizer",

@@ -12,6 +12,7 @@ from cnnfast.optimizers.adam import Adam, AdamW
 from cnnfast.optimizers.adamax import Adamax
 from cnnfast.optimizers.base import Optimizer
 from cnnfast.optimizers.ftrl import Ftrl
+from cnnfast.optimizers.lamb import Lamb
 from cnnfast.optimizers.lion import Lion
 from cnnfast.optimizers.nadam import Nadam
 from cnnfast.optimizers.rmsprop import RMSprop
@@ -20,7 +21,7 @@ from cnnfast.optimizers.sgd import SGD
 OptimizerLike = Optimizer | str | Mapping[str, Any]
 
 _CLASSES: tuple[type[Optimizer], ...] = (
-    Adadelta, Adagrad, Adam, Adamax, AdamW, Ftrl, Lion, Nadam, RMSprop, SGD,
+    Adadelta, Adagrad, Adam, Adamax, AdamW, Ftrl, Lamb, Lion, Nadam, RMSprop, SGD,
 )  # fmt: skip
 _BY_NAME = {c.__name__.lower(): c for c in _CLASSES}
 
