@@ -6,60 +6,7 @@ import pytest
 from cnnfast import gradcheck, layers, losses, models, ops, optimizers
 from cnnfast.autograd import GradientTape, Tensor
 from cnnfast.models.saving import layer_from_config
-
-# (layer's class, arguments, input shape, output shape, weights): one row per layer and way of use.
-ROWS = [
-    ("InputLayer", {"shape": (4, 3)}, (2, 4, 3), (2, 4, 3), 0),
-    ("Dense", {"units": 5}, (3, 7), (3, 5), 40),
-    ("Dense", {"units": 4, "activation": "softmax", "use_bias": False}, (2, 3, 5), (2, 3, 4), 20),
-    ("Conv1D", {"filters": 4, "kernel_size": 3, "activation": "tanh"}, (2, 9, 3), (2, 7, 4), 40),
-    ("Conv1D", {"filters": 2, "kernel_size": 3, "padding": "causal", "dilation_rate": 2}, (2, 9, 3), (2, 9, 2), 20),
-    ("Conv2D", {"filters": 5, "kernel_size": 3, "padding": "same"}, (2, 6, 7, 3), (2, 6, 7, 5), 140),
-    ("Conv2D", {"filters": 4, "kernel_size": (3, 2), "strides": (2, 1), "groups": 2, "activation": "sigmoid"},
-     (2, 7, 6, 4), (2, 3, 5, 4), 52),
-    ("Conv2D", {"filters": 3, "kernel_size": 2, "padding": ((1, 0), (0, 2)), "activation": "elu", "use_bias": False},
-     (2, 4, 5, 2), (2, 4, 6, 3), 24),
-    ("Conv3D", {"filters": 3, "kernel_size": 2, "dilation_rate": 2}, (2, 4, 5, 4, 2), (2, 2, 3, 2, 3), 51),
-    ("DepthwiseConv1D", {"kernel_size": 3, "depth_multiplier": 2}, (2, 8, 3), (2, 6, 6), 24),
-    ("DepthwiseConv2D", {"kernel_size": 3, "strides": 2, "padding": "same", "activation": "tanh"},
-     (2, 5, 6, 4), (2, 3, 3, 4), 40),
-    ("DepthwiseConv2D", {"kernel_size": 2, "data_format": "channels_first"}, (2, 3, 5, 6), (2, 3, 4, 5), 15),
-    ("SeparableConv1D", {"filters": 5, "kernel_size": 3, "strides": 2}, (2, 9, 3), (2, 4, 5), 29),
-    ("SeparableConv2D", {"filters": 4, "kernel_size": 3, "depth_multiplier": 2, "activation": "tanh"},
-     (2, 6, 5, 3), (2, 4, 3, 4), 82),
-    ("Conv1DTranspose", {"filters": 4, "kernel_size": 3, "strides": 2}, (2, 4, 3), (2, 9, 4), 40),
-    ("Conv2DTranspose", {"filters": 4, "kernel_size": 4, "strides": 2, "padding": "same", "activation": "tanh"},
-     (2, 3, 4, 3), (2, 6, 8, 4), 196),
-    ("Conv2DTranspose", {"filters": 4, "kernel_size": 3, "strides": 2, "output_padding": (1, 0), "use_bias": False,
-                         "data_format": "channels_first"}, (2, 3, 3, 4), (2, 4, 8, 9), 108),
-    ("Conv3DTranspose", {"filters": 2, "kernel_size": 2, "dilation_rate": 2}, (2, 3, 2, 3, 2), (2, 5, 4, 5, 2), 34),
-    ("MaxPooling1D", {}, (2, 8, 3), (2, 4, 3), 0),
-    ("MaxPooling2D", {"pool_size": (3, 2), "strides": 1}, (2, 6, 5, 3), (2, 4, 4, 3), 0),
-    ("MaxPooling3D", {"padding": "same"}, (1, 3, 5, 4, 2), (1, 2, 3, 2, 2), 0),
-    ("AveragePooling1D", {"pool_size": 3, "padding": "same"}, (2, 8, 3), (2, 3, 3), 0),
-    ("AveragePooling2D", {"pool_size": 3, "strides": 2}, (2, 7, 6, 3), (2, 3, 2, 3), 0),
-    ("AveragePooling3D", {}, (1, 4, 5, 4, 2), (1, 2, 2, 2, 2), 0),
-    ("GlobalMaxPooling1D", {}, (2, 5, 3), (2, 3), 0),
-    ("GlobalMaxPooling2D", {"keepdims": True}, (2, 4, 5, 3), (2, 1, 1, 3), 0),
-    ("GlobalMaxPooling3D", {}, (2, 3, 4, 3, 2), (2, 2), 0),
-    ("GlobalAveragePooling1D", {"keepdims": True}, (2, 5, 3), (2, 1, 3), 0),
-    ("GlobalAveragePooling2D", {}, (2, 4, 5, 3), (2, 3), 0),
-    ("GlobalAveragePooling3D", {}, (2, 3, 4, 3, 2), (2, 2), 0),
-    ("GlobalMaxPooling2D", {"data_format": "channels_first"}, (2, 3, 4, 5), (2, 3), 0),
-    ("Flatten", {"data_format": "channels_first"}, (2, 3, 4, 5), (2, 60), 0),
-    ("Flatten", {}, (2, 3, 4, 5), (2, 60), 0),
-    ("Reshape", {"target_shape": (5, -1)}, (2, 4, 5), (2, 5, 4), 0),
-    ("Dropout", {"rate": 0.5}, (2, 7), (2, 7), 0),
-    ("Activation", {"activation": "gelu"}, (2, 7), (2, 7), 0),
-    ("ReLU", {"max_value": 1.0, "negative_slope": 0.2, "threshold": 0.1}, (3, 7), (3, 7), 0),
-    ("LeakyReLU", {}, (3, 7), (3, 7), 0),
-    ("Softmax", {"axis": 1}, (2, 3, 4), (2, 3, 4), 0),
-    ("BatchNormalization", {"momentum": 0.9}, (6, 3, 4), (6, 3, 4), 16),
-    ("Rescaling", {"scale": 0.5, "offset": [1.0, 2.0, 3.0, 4.0]}, (6, 3, 4), (6, 3, 4), 0),
-    ("Normalization", {}, (6, 3, 4), (6, 3, 4), 9),
-    ("Resizing", {"height": 3, "width": 7}, (2, 5, 6, 3), (2, 3, 7, 3), 0),
-    ("CenterCrop", {"height": 3, "width": 4}, (2, 5, 6, 3), (2, 3, 4, 3), 0),
-]  # fmt: skip
+from layer_rows import ROWS, SEVERAL
 
 
 def make(row):
@@ -70,7 +17,8 @@ def make(row):
 
 def test_every_layer_has_a_row():
     # Those that draw numbers when nobody says they are not to have tests of their own, in test_preprocessing.py.
-    assert {row[0] for row in ROWS} == {name for name in layers.BUILT_IN if not name.startswith("Random")}
+    expected = {name for name in layers.BUILT_IN if not name.startswith("Random")}
+    assert {row[0] for row in ROWS + SEVERAL} == expected
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: f"{row[0]}-{row[3]}")
@@ -121,6 +69,61 @@ def test_layer(row, tmp_path):
     assert [w.name for w in loaded.weights] == [w.name for w in model.weights]
 
 
+@pytest.mark.parametrize("row", SEVERAL, ids=lambda row: f"{row[0]}-{row[3]}")
+def test_layer_of_several_inputs(row, tmp_path, rng):
+    name, arguments, input_shapes, output_shape = row
+    layer = getattr(layers, name)(**arguments)
+    inputs = [rng.standard_normal(shape).astype(np.float32) for shape in input_shapes]
+    open_shapes = [(None, *shape[1:]) for shape in input_shapes]
+    assert layer.compute_output_shape(open_shapes) == (None, *output_shape[1:])
+    assert layer.compute_output_shape(input_shapes) == output_shape
+    y = layer(inputs)
+    assert y.shape == output_shape
+    assert layer([x[:0] for x in inputs]).shape == (0, *output_shape[1:])
+    np.testing.assert_array_equal(getattr(layers, name.lower())(inputs, **arguments), y)
+    np.testing.assert_array_equal(layer(tuple(x.astype(np.float64) for x in inputs)), y)
+    assert gradcheck(lambda *inputs: layer(list(inputs)), [Tensor(x) for x in inputs])
+
+    # As part of a functional model: the configuration, a step of training, a file.
+    given = [layers.Input(shape[1:]) for shape in input_shapes]
+    model = models.Model(given, layers.Dense(2)(layers.Flatten()(layer(given))))
+    optimizer, errors = optimizers.SGD(0.01), []
+    for _ in range(5):
+        with GradientTape() as tape:
+            error = ops.mean(ops.square(model(inputs) - 1.0))
+        errors.append(float(error))
+        optimizer.apply_gradients(
+            zip(tape.gradient(error, model.trainable_weights), model.trainable_weights, strict=True)
+        )
+    assert errors[-1] < errors[0]
+    model.save(tmp_path / "model.safetensors")
+    np.testing.assert_array_equal(models.load_model(tmp_path / "model.safetensors")(inputs), model(inputs))
+
+
+@pytest.mark.parametrize(
+    ("make_layer", "shapes", "message"),
+    [
+        (layers.Add, [(2, 3), (2, 4)], r"shapes of examples \(3,\) and \(4,\) do not broadcast"),
+        (layers.Add, [(2, 3), (1, 3)], r"inputs of one batch size, got shapes"),
+        (layers.Subtract, [(2, 3)] * 3, "Subtract expects 2 inputs, got 3"),
+        (layers.Concatenate, [(2, 3), (2, 4, 3)], "inputs of one rank that have axis -1"),
+        (layers.Concatenate, [(2, 3, 3), (2, 4, 3)], "shapes that agree elsewhere"),
+        (lambda: layers.Dot(1), [(2, 3), (2, 4)], "expects axes of one length"),
+        (lambda: layers.Dot(0), [(2, 3), (2, 3)], "expects axes behind the batch"),
+        (lambda: layers.Dot(1), [(2, 3)] * 3, "Dot expects 2 inputs, got 3"),
+    ],
+)
+def test_inputs_that_do_not_fit_raise(make_layer, shapes, message):
+    inputs = [np.ones(shape, np.float32) for shape in shapes]
+    with pytest.raises(ValueError, match=message):
+        make_layer()(inputs)
+    if len({shape[0] for shape in shapes}) == 1:
+        with pytest.raises(ValueError, match=message):
+            make_layer()([layers.Input(shape[1:]) for shape in shapes])
+    with pytest.raises(ValueError, match="expects a list of inputs, got one"):
+        make_layer()(inputs[0])
+
+
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: f"{row[0]}-{row[3]}")
 def test_unsupported_arguments_raise_with_the_reason(row):
     name, arguments, *_ = row
@@ -134,7 +137,14 @@ def test_unsupported_arguments_raise_with_the_reason(row):
     cls(**arguments, dtype="float32")
 
 
-@pytest.mark.parametrize("name", [n for n in layers.BUILT_IN if "Conv" in n or "Pooling" in n or n == "Flatten"])
+# Every layer that takes a data format.
+SPATIAL = (
+    "Adaptive", "AveragePooling", "Conv", "Cropping2D", "Cropping3D", "Depthwise", "Flatten", "Global", "MaxPooling",
+    "Separable", "UpSampling2D", "UpSampling3D", "ZeroPadding",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("name", [name for name in layers.BUILT_IN if name.startswith(SPATIAL)])
 def test_other_data_formats_raise(name):
     arguments = next(row[1] for row in ROWS if row[0] == name)
     with pytest.raises(ValueError, match=f"{name}: data_format expects 'channels_last' or .*, got 'NCHW'"):
@@ -163,6 +173,7 @@ def test_aliases():
             [("depthwise_kernel", (3, 3, 4, 2)), ("pointwise_kernel", (1, 1, 8, 5)), ("bias", (5,))],
         ),
         (layers.Conv2DTranspose(6, (3, 5)), (None, 9, 9, 4), [("kernel", (3, 5, 6, 4)), ("bias", (6,))]),
+        (layers.LayerNormalization(axis=[2, 1]), (None, 3, 4), [("gamma", (3, 4)), ("beta", (3, 4))]),
         (
             layers.BatchNormalization(),
             (None, 9, 4),
@@ -200,6 +211,27 @@ def test_names_count_up_and_given_names_are_not_made_up_again():
         (lambda: layers.SeparableConv2D(0, 3), "SeparableConv2D: filters expects a positive integer, got 0"),
         (lambda: layers.Conv2DTranspose(4, 3, output_padding=1), r"Conv2DTranspose: output_padding expects .*\(1, 1\)"),
         (lambda: layers.Conv1DTranspose(4, 3, padding="causal"), "Conv1DTranspose: padding expects valid, same"),
+        (lambda: layers.ZeroPadding2D((1, 2, 3)), "ZeroPadding2D: padding expects an integer, or 2 of them"),
+        (lambda: layers.ZeroPadding1D(-1), "ZeroPadding1D: padding expects no negative widths, got -1"),
+        (lambda: layers.Cropping3D(((1, 1), 2)), "Cropping3D: cropping expects an integer, or 3 of them"),
+        (lambda: layers.UpSampling2D(interpolation="cubic"), "UpSampling2D: interpolation expects one of nearest"),
+        (lambda: layers.UpSampling1D(0), "UpSampling1D: size expects a positive integer, got 0"),
+        (lambda: layers.AdaptiveMaxPooling2D((1, 2, 3)), "AdaptiveMaxPooling2D: output_size expects an integer or 2"),
+        (lambda: layers.Permute((0, 1)), "Permute: dims expects every axis from 1 to 2 once"),
+        (lambda: layers.RepeatVector(0), "RepeatVector: n expects a positive integer, got 0"),
+        (lambda: layers.Dot((1, 2, 3)), "Dot: axes expects an integer or two"),
+        (lambda: layers.GaussianNoise(2.0), "GaussianNoise: stddev expects a number from 0.0 to 1.0, got 2.0"),
+        (lambda: layers.SpatialDropout2D(1.0), "SpatialDropout2D: rate expects a number below 1"),
+        (lambda: layers.Lambda("square"), "Lambda: function expects a function, got 'square'"),
+        (lambda: layers.Lambda(ops.square, mask=1), "Lambda: mask=1 cannot be honoured: masks"),
+        (lambda: layers.TimeDistributed(3), "TimeDistributed: layer expects a Layer, got 3"),
+        (lambda: layers.SpectralNormalization(layers.Dense(1), 0), "power_iterations expects a positive integer"),
+        (lambda: layers.ELU(-1.0), "ELU: alpha expects a number from 0.0"),
+        (lambda: layers.LocalResponseNormalization(bias=0), "expects depth_radius >= 0 and bias > 0, got 2 and 0"),
+        (lambda: layers.Whitening("lda"), "Whitening: method expects 'pca' or 'zca', got 'lda'"),
+        (lambda: layers.Whitening(components=3), "components belongs to method 'pca'"),
+        (lambda: layers.GroupNormalization(0), "GroupNormalization: groups expects a positive integer or -1, got 0"),
+        (lambda: layers.LayerNormalization("last"), "LayerNormalization: axis expects an integer, got 'last'"),
         (lambda: layers.MaxPooling2D(padding=1), "MaxPooling2D: padding expects valid or same, got 1"),
         (lambda: layers.Dropout(1.0), "Dropout: rate expects a number below 1"),
         (lambda: layers.Dropout(-0.1), "Dropout: rate expects a number from 0.0 to 1.0, got -0.1"),
@@ -221,9 +253,30 @@ def test_wrong_arguments_raise(make_layer, message):
         (layers.Conv2D(4, 9, name="big"), (1, 4, 4, 1), "Conv2D 'big': "),
         (layers.MaxPooling2D(name="pool"), (8, 28), r"MaxPooling2D 'pool': .*\(N, H, W, C\), got \(N, 28\)"),
         (layers.MaxPooling1D(data_format="channels_first", name="p1"), (8, 28), r"'p1': .*\(N, C, W\), got \(N, 28\)"),
+        (layers.Cropping1D(2, name="crop"), (2, 4, 3), r"'crop': .*expects axes that are longer, got \(2, 4, 3\)"),
+        (layers.Permute((2, 1), name="turn"), (2, 4), r"'turn': Permute: dims=\(2, 1\) expects 3 axes"),
+        (layers.Maxout(4, name="max"), (2, 6), r"'max': Maxout: num_units=4 expects a multiple of it along axis -1"),
+        (
+            layers.PReLU(shared_axes=0, name="p"),
+            (2, 6),
+            r"'p': PReLU: shared_axes=\(0,\) expects axes behind",
+        ),
+        (layers.TimeDistributed(layers.Dense(3), name="t"), (2, 6), r"'t': TimeDistributed expects x of shape \(N, T"),
+        (layers.SpectralNormalization(layers.ReLU(), name="s"), (2, 6), "'s': .* layer expects one with a kernel"),
         (layers.Reshape((4, 4), name="square"), (2, 15), r"Reshape 'square': .*15 values .* do not fit"),
         (layers.Dense(3, name="dense"), (4,), r"Dense 'dense': .*\(N, \.\.\., in\)"),
-        (layers.BatchNormalization(axis=1, name="norm"), (2, 3, 4), "BatchNormalization 'norm': .*axis=1 cannot"),
+        (
+            layers.BatchNormalization(axis=0, name="norm"),
+            (2, 3, 4),
+            "'norm': .*axis=0 expects one behind the batch",
+        ),
+        (layers.BatchNormalization(axis=3, name="norm2"), (2, 3, 4), "'norm2': .*axis=3 expects one behind"),
+        (
+            layers.LayerNormalization([1, -1], name="twice"),
+            (2, 3),
+            r"'twice': .*axis=\(1, -1\) expects axes of x, each",
+        ),
+        (layers.GroupNormalization(4, name="groups"), (2, 6), "'groups': .*groups=4 expects a number of channels"),
     ],
 )
 def test_errors_name_the_layer(layer, shape, message):

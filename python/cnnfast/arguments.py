@@ -23,6 +23,7 @@ _REASONS = {
     "sparse": "sparse arrays are not supported",
     "ragged": "ragged arrays are not supported",
     "tensor": "only shapes are taken",
+    "mask": "masks are not supported",
     "optional": "every input is required",
 }
 

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from typing import Any
+
+import numpy as np
 
 from cnnfast import activations, ops
 from cnnfast.arguments import integer, real
 from cnnfast.layers.base import SameShape
+
+_MASKED = -1e9  # a logit that counts for nothing
 
 
 class Activation(SameShape):
@@ -85,7 +91,7 @@ class Softmax(SameShape):
     """Positive values with sum 1, in proportion to `exp(x)`.
 
     Args:
-        axis: the axis along which they sum to 1.
+        axis: the axis or axes along which they sum to 1.
         **kwargs: `name`.
 
     Example:
@@ -93,9 +99,25 @@ class Softmax(SameShape):
         array([[0.5, 0.5]], dtype=float32)
     """
 
-    def __init__(self, axis: int = -1, **kwargs: Any) -> None:
+    def __init__(self, axis: int | Sequence[int] = -1, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.axis = integer("Softmax", "axis", axis)
+        given = axis if isinstance(axis, (list, tuple)) else (axis,)
+        self.axis = tuple(integer("Softmax", "axis", a) for a in given)
 
-    def call(self, x: Any, training: bool = False) -> Any:  # noqa: D102
-        return ops.softmax(x, axis=self.axis)
+    def call(self, x: Any, mask: Any = None) -> Any:
+        """Compute the softmax.
+
+        Args:
+            x: the logits.
+            mask: which of them count, of a shape that broadcasts to that of `x`: the others get 0, or as much as the
+                rest where none counts. All by default.
+        """
+        if mask is not None:
+            x = ops.where(np.asarray(mask) > 0.5, x, _MASKED)
+        if len(self.axis) == 1:
+            return ops.softmax(x, axis=self.axis[0])
+        # The axes are moved to the end and joined.
+        last = tuple(range(-len(self.axis), 0))
+        turned = ops.moveaxis(x, self.axis, last)
+        flat = ops.reshape(turned, (*turned.shape[: -len(self.axis)], math.prod(turned.shape[-len(self.axis) :])))
+        return ops.moveaxis(ops.reshape(ops.softmax(flat), turned.shape), last, self.axis)

@@ -1,4 +1,4 @@
-"""Input, Dense, Flatten, Reshape and Dropout."""
+"""Input, Dense, Flatten and Reshape."""
 
 from __future__ import annotations
 
@@ -6,10 +6,8 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-
-from cnnfast import activations, initializers, ops, random
-from cnnfast.arguments import integer, positive_int, real, refuse_unsupported
+from cnnfast import activations, initializers, ops
+from cnnfast.arguments import integer, positive_int, refuse_unsupported
 from cnnfast.layers import operation  # noqa: F401 (what is computed from an Input may be an operation)
 from cnnfast.layers.arguments import checked_data_format
 from cnnfast.layers.base import Layer, SameShape, Shape, fixed_size
@@ -241,42 +239,3 @@ class Reshape(Layer):
         if size % known or (size != known and -1 not in self.target_shape):
             raise ValueError(f"Reshape: {size} values {input_shape} do not fit target_shape {self.target_shape}")
         return tuple(size // known if n == -1 else n for n in self.target_shape)
-
-
-class Dropout(SameShape):
-    """In training, sets a random part of the values to zero and scales up the rest (Srivastava et al., 2014).
-
-    Args:
-        rate: the part that is dropped, from 0 up to but not including 1.
-        noise_shape: the shape of the random mask, the batch first, which is broadcast to the input; None in it means
-            the input's size. With (None, 1, 1, None) whole channels are dropped.
-        seed: an int for the same sequence of masks in every run, or None.
-        **kwargs: `name`.
-
-    Raises:
-        ValueError: an argument is out of range.
-
-    Example:
-        >>> Dropout(0.5)([[1.0, 2.0]], training=False)
-        array([[1., 2.]], dtype=float32)
-    """
-
-    def __init__(
-        self, rate: float, noise_shape: Sequence[int | None] | None = None, seed: int | None = None, **kwargs: Any
-    ) -> None:
-        super().__init__(**kwargs)
-        self.rate = real("Dropout", "rate", rate, 0.0, 1.0)
-        if self.rate == 1.0:
-            raise ValueError("Dropout: rate expects a number below 1, got 1")
-        self.noise_shape = None if noise_shape is None else tuple(noise_shape)
-        self.seed = None if seed is None else integer("Dropout", "seed", seed)
-        self._seeds = None if self.seed is None else np.random.default_rng(self.seed)
-
-    def call(self, x: Any, training: bool = False) -> Any:  # noqa: D102
-        if not training or self.rate == 0.0:
-            return x
-        seed = random.next_seed() if self._seeds is None else int(self._seeds.integers(2**63))
-        if self.noise_shape is None:
-            return ops.dropout(x, self.rate, seed)
-        shape = tuple(own if n is None else n for n, own in zip(self.noise_shape, x.shape, strict=True))
-        return ops.multiply(x, ops.dropout(np.ones(shape, np.float32), self.rate, seed))

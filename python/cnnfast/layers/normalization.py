@@ -21,7 +21,7 @@ class BatchNormalization(Layer):
     used. A frozen layer (`trainable = False`) uses and keeps its averages in training too.
 
     Args:
-        axis: the channels; only the last axis is supported.
+        axis: the channels; where they are not the last axis, two transpositions are the price.
         momentum: the weight of the old average when a batch updates it.
         epsilon: added to the variance.
         center: whether there is a beta.
@@ -60,6 +60,7 @@ class BatchNormalization(Layer):
         self.momentum = real("BatchNormalization", "momentum", momentum, 0.0, 1.0)
         self.epsilon = real("BatchNormalization", "epsilon", epsilon, 0.0)
         self.center, self.scale = bool(center), bool(scale)
+        self._over_last_axis = self.axis == -1
         self.beta_initializer = initializers.get(beta_initializer)
         self.gamma_initializer = initializers.get(gamma_initializer)
         self.moving_mean_initializer = initializers.get(moving_mean_initializer)
@@ -67,6 +68,7 @@ class BatchNormalization(Layer):
 
     def build(self, input_shape: Shape) -> None:  # noqa: D102
         channels = self._channels(input_shape)
+        self._over_last_axis = self.axis in (-1, len(input_shape) - 1)
         add = self.add_weight
         self.gamma = add((channels,), self.gamma_initializer, name="gamma") if self.scale else None
         self.beta = add((channels,), self.beta_initializer, name="beta") if self.center else None
@@ -76,28 +78,32 @@ class BatchNormalization(Layer):
         )
 
     def _channels(self, input_shape: Shape) -> int:
-        if self.axis not in (-1, len(input_shape) - 1):
-            raise ValueError(
-                f"BatchNormalization: axis={self.axis} cannot be honoured for x of shape {input_shape}: "
-                "the channels are the last axis"
-            )
-        if len(input_shape) < 2 or input_shape[-1] is None:
+        rank = len(input_shape)
+        if rank < 2 or not -rank <= self.axis < rank or self.axis % rank == 0:
+            raise ValueError(f"BatchNormalization: axis={self.axis} expects one behind the batch, got {input_shape}")
+        channels = input_shape[self.axis]
+        if channels is None:
             raise ValueError(f"BatchNormalization expects a fixed number of channels, got {input_shape}")
-        return input_shape[-1]
+        return channels
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:  # noqa: D102
         self._channels(input_shape)
         return tuple(input_shape)
 
     def call(self, x: Any, training: bool = False) -> Any:  # noqa: D102
-        return self.normalized(x, training)
+        if self._over_last_axis:
+            return self.normalized(x, training)
+        return ops.moveaxis(self.normalized(ops.moveaxis(x, self.axis, -1), training), -1, self.axis)
 
     def over_last_axis(self) -> bool:
-        """Whether the channels are the last axis, as the engine has them."""
-        return True
+        """Whether the channels are the last axis, as the engine has them; known when the layer is built."""
+        return self._over_last_axis
 
     def normalized(self, x: Any, training: bool, activation: str | None = None, shortcut: Any = None) -> Any:
-        """The output, with what follows in the same pass: `shortcut` added, then "relu" or "relu6" applied."""
+        """The output, with what follows in the same pass: `shortcut` added, then "relu" or "relu6" applied.
+
+        All with the channels last.
+        """
         mean, variance = self.moving_mean, self.moving_variance
         what: Any = {"epsilon": self.epsilon, "activation": activation, "residual": shortcut}
         if not (training and self._trainable):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import inspect
 import json
 import math
 import os
@@ -23,6 +24,7 @@ import numpy.typing as npt
 from cnnfast import layers
 from cnnfast.autograd import Variable
 from cnnfast.layers.base import Layer, initial_weights_from
+from cnnfast.layers.wrapper import make_wrapped_layers_with
 from cnnfast.models.training_state import PREFIX, restore_state, state_arrays, state_config
 
 FORMAT = "cnnfast-model"
@@ -154,11 +156,14 @@ def layer_from_config(entry: Mapping[str, Any], custom_objects: Mapping[str, Any
     if cls is None:
         raise ValueError(f"unknown layer {name!r}; pass its class in custom_objects={{{name!r}: ...}} if you trust it")
     try:
-        if issubclass(cls, Model):
+        if "custom_objects" in inspect.signature(cls.from_config).parameters:
             return cls.from_config(entry["config"], custom_objects)
         return cls.from_config(entry["config"])
     except TypeError as error:
         raise ValueError(f"{name}: {error}") from error
+
+
+make_wrapped_layers_with(layer_from_config)
 
 
 # Names of weights

@@ -19,6 +19,7 @@ from cnnfast.ops.activations import (
     tanh,
 )
 from cnnfast.ops.activations import silu as swish
+from cnnfast.ops.adaptive_pooling import adaptive_average_pool, adaptive_max_pool
 from cnnfast.ops.arranging import (
     append,
     diagonal,
@@ -86,6 +87,8 @@ from cnnfast.ops.gates import (
 )
 from cnnfast.ops.gates import hard_silu as hard_swish
 from cnnfast.ops.indexing import index, multi_hot, one_hot, split, take, where
+from cnnfast.ops.layer_norm import group_normalization, layer_normalization, rms_normalization
+from cnnfast.ops.local_response import local_response_normalization
 from cnnfast.ops.logarithms import exp2, log2, log10, logaddexp, logsumexp
 from cnnfast.ops.logic import (
     all,
@@ -132,6 +135,7 @@ from cnnfast.ops.pooling import (
     max_pool3d,
     pool_output_shape,
 )
+from cnnfast.ops.prelu import prelu
 from cnnfast.ops.products import matmul
 from cnnfast.ops.reductions import max, mean, min, prod, std, sum, var
 from cnnfast.ops.reductions import max as amax
@@ -174,12 +178,15 @@ from cnnfast.ops.unary import (
 )
 from cnnfast.ops.unary import abs as absolute
 from cnnfast.ops.updates import adam_update, sgd_update
+from cnnfast.ops.upsampling import upsample
 
 __all__ = [
     "abs",
     "absolute",
     "activation",
     "adam_update",
+    "adaptive_average_pool",
+    "adaptive_max_pool",
     "add",
     "all",
     "amax",
@@ -259,6 +266,7 @@ __all__ = [
     "glu",
     "greater",
     "greater_equal",
+    "group_normalization",
     "hard_shrink",
     "hard_sigmoid",
     "hard_silu",
@@ -274,11 +282,13 @@ __all__ = [
     "isinf",
     "isnan",
     "l1_l2_penalty",
+    "layer_normalization",
     "leaky_relu",
     "less",
     "less_equal",
     "linear",
     "linspace",
+    "local_response_normalization",
     "log",
     "log1p",
     "log2",
@@ -323,6 +333,7 @@ __all__ = [
     "pad",
     "pool_output_shape",
     "power",
+    "prelu",
     "prod",
     "quantile",
     "ravel",
@@ -331,6 +342,7 @@ __all__ = [
     "relu6",
     "repeat",
     "reshape",
+    "rms_normalization",
     "roll",
     "rot90",
     "round",
@@ -385,6 +397,7 @@ __all__ = [
     "true_divide",
     "trunc",
     "unstack",
+    "upsample",
     "var",
     "vstack",
     "where",
