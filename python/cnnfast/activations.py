@@ -10,18 +10,47 @@ place is the output of a yes-or-no classifier.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from cnnfast import ops
+from cnnfast import configured, ops
 from cnnfast.autograd import to_float32
-from cnnfast.ops import elu, leaky_relu, log_softmax, relu6, selu, sigmoid, silu, softmax, softplus, tanh
+from cnnfast.ops import (
+    celu,
+    elu,
+    glu,
+    hard_shrink,
+    hard_sigmoid,
+    hard_silu,
+    hard_tanh,
+    leaky_relu,
+    log_sigmoid,
+    log_softmax,
+    mish,
+    relu6,
+    selu,
+    sigmoid,
+    silu,
+    soft_shrink,
+    softmax,
+    softplus,
+    softsign,
+    sparse_plus,
+    sparse_sigmoid,
+    sparsemax,
+    squareplus,
+    tanh,
+    tanh_shrink,
+    threshold,
+)
 
 Activation = Callable[[Any], Any]
 
 __all__ = [
-    "elu", "exponential", "gelu", "get", "hard_sigmoid", "leaky_relu", "linear", "log_softmax", "relu", "relu6", "selu",
-    "sigmoid", "silu", "softmax", "softplus", "softsign", "tanh",
+    "celu", "deserialize", "elu", "exponential", "gelu", "get", "glu", "hard_shrink", "hard_sigmoid", "hard_silu",
+    "hard_swish", "hard_tanh", "leaky_relu", "linear", "log_sigmoid", "log_softmax", "mish", "relu", "relu6", "selu",
+    "serialize", "sigmoid", "silu", "soft_shrink", "softmax", "softplus", "softsign", "sparse_plus", "sparse_sigmoid",
+    "sparsemax", "squareplus", "swish", "tanh", "tanh_shrink", "threshold",
 ]  # fmt: skip
 
 
@@ -84,45 +113,14 @@ def exponential(x: Any) -> Any:
     return ops.exp(x)
 
 
-def softsign(x: Any) -> Any:
-    """`x / (1 + |x|)`.
-
-    Example:
-        >>> softsign([-1.0, 3.0])
-        array([-0.5 ,  0.75], dtype=float32)
-    """
-    return ops.divide(x, ops.add(ops.abs(x), 1.0))
-
-
-def hard_sigmoid(x: Any) -> Any:
-    """Sigmoid made of three straight lines: `relu6(x + 3) / 6`.
-
-    Example:
-        >>> hard_sigmoid([-4.0, 0.0, 4.0])
-        array([0. , 0.5, 1. ], dtype=float32)
-    """
-    return ops.divide(relu6(ops.add(x, 3.0)), 6.0)
-
+hard_swish, swish = hard_silu, silu
 
 _BY_NAME: dict[str, Activation] = {
-    "linear": linear,
-    "relu": relu,
-    "relu6": relu6,
-    "leaky_relu": leaky_relu,
-    "elu": elu,
-    "selu": selu,
-    "gelu": gelu,
-    "silu": silu,
-    "swish": silu,
-    "sigmoid": sigmoid,
-    "hard_sigmoid": hard_sigmoid,
-    "tanh": tanh,
-    "softplus": softplus,
-    "softsign": softsign,
-    "softmax": softmax,
-    "log_softmax": log_softmax,
-    "exponential": exponential,
+    name: globals()[name] for name in __all__ if name not in ("get", "serialize", "deserialize")
 }
+
+# What gives another shape than it is given.
+_RESHAPING = (glu,)
 
 # What convolutions and dense layers apply while they write their output, in these functions' default forms.
 _FUSED: dict[Any, str] = {relu: "relu", relu6: "relu6", leaky_relu: "leaky_relu", sigmoid: "sigmoid", tanh: "tanh"}
@@ -151,6 +149,49 @@ def get(identifier: str | Activation | None) -> Activation:
     if not callable(identifier):
         raise TypeError(f"activation expects a name or a function, got {identifier!r}")
     return identifier
+
+
+def serialize(activation: Activation) -> Any:
+    """The name of an activation, or the configuration of an object that has one.
+
+    Raises:
+        TypeError: a function that is not known by a name.
+
+    Example:
+        >>> serialize(relu)
+        'relu'
+    """
+    return configured.serialize(activation, "an activation")
+
+
+def deserialize(config: Any, custom_objects: Mapping[str, Any] | None = None) -> Activation:
+    """The activation function of a name that `serialize` returned.
+
+    Args:
+        config: the name.
+        custom_objects: functions by name, for those that are not known here.
+
+    Raises:
+        ValueError: no activation has that name.
+        TypeError: neither a name nor a function.
+
+    Example:
+        >>> deserialize("mish") is mish
+        True
+    """
+    if isinstance(config, str) and config in (custom_objects or {}):
+        return get((custom_objects or {})[config])
+    return get(config)
+
+
+def keeps_shape(activation: Activation) -> bool:
+    """Whether an activation is known to return what has the shape of its input.
+
+    Example:
+        >>> keeps_shape(relu), keeps_shape(glu)
+        (True, False)
+    """
+    return activation not in _RESHAPING and activation in _BY_NAME.values()
 
 
 def split_fused(activation: Activation) -> tuple[str | None, Activation | None]:

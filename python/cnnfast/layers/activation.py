@@ -10,12 +10,12 @@ import numpy as np
 
 from cnnfast import activations, ops
 from cnnfast.arguments import integer, real
-from cnnfast.layers.base import SameShape
+from cnnfast.layers.base import Layer, SameShape
 
 _MASKED = -1e9  # a logit that counts for nothing
 
 
-class Activation(SameShape):
+class Activation(Layer):
     """Apply an activation function.
 
     Args:
@@ -33,6 +33,11 @@ class Activation(SameShape):
 
     def call(self, x: Any, training: bool = False) -> Any:  # noqa: D102
         return self.activation(x)
+
+    def compute_output_shape(self, input_shape: Any) -> Any:  # noqa: D102
+        if activations.keeps_shape(self.activation):
+            return tuple(input_shape)
+        return super().compute_output_shape(input_shape)
 
 
 class ReLU(SameShape):

@@ -160,6 +160,7 @@ from cnnfast.ops.shaping import (
 )
 from cnnfast.ops.softmax import log_softmax, logits_of, softmax, softmax_cross_entropy
 from cnnfast.ops.sorting import argmax, argmin, argsort, in_top_k, median, quantile, sort, top_k
+from cnnfast.ops.sparse_activations import mish, sparse_plus, sparse_sigmoid, sparsemax
 from cnnfast.ops.trigonometry import arccos, arccosh, arcsin, arcsinh, arctan, arctan2, arctanh, cosh, sinh, tan
 from cnnfast.ops.unary import (
     abs,
@@ -315,6 +316,7 @@ __all__ = [
     "meshgrid",
     "min",
     "minimum",
+    "mish",
     "mod",
     "moments",
     "moveaxis",
@@ -369,6 +371,9 @@ __all__ = [
     "softsign",
     "sort",
     "sparse_categorical_crossentropy",
+    "sparse_plus",
+    "sparse_sigmoid",
+    "sparsemax",
     "split",
     "sqrt",
     "square",

@@ -240,8 +240,7 @@ def group_normalization(
 
 
 def _sum_of(parts: list[FloatArray]) -> FloatArray:
-    total: FloatArray = np.sum(parts, axis=0, dtype=np.float64).astype(np.float32)
-    return total
+    return np.asarray(np.sum(parts, axis=0, dtype=np.float64), np.float32)
 
 
 def _no_gradients(*inputs: ArrayLike | None) -> Any:
