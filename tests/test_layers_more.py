@@ -37,9 +37,9 @@ def test_lambda_without_a_name_is_not_saved_and_code_is_not_run():
         layers.Lambda.from_config({"function": code})
     with pytest.raises(ValueError, match=r"unknown function 'cnnfast\.ops\.system'"):
         layers.Lambda.from_config({"function": "cnnfast.ops.system"})
-    config = layers.Lambda(activations.softsign).get_config()
-    assert config["function"] == "cnnfast.activations.softsign"
-    assert layer_from_config({"class_name": "Lambda", "config": config}).function is activations.softsign
+    config = layers.Lambda(activations.exponential).get_config()
+    assert config["function"] == "cnnfast.activations.exponential"
+    assert layer_from_config({"class_name": "Lambda", "config": config}).function is activations.exponential
 
 
 def test_wrappers_in_wrappers_and_models_in_wrappers(rng):
@@ -122,3 +122,27 @@ def test_whitening_of_what_does_not_vary():
         layer.adapt(data[:0])
     with pytest.raises(ValueError, match="components expects at most the 3 values"):
         layers.Whitening("pca", components=4).adapt(data)
+
+
+@pytest.mark.parametrize("training", [False, True])
+@pytest.mark.parametrize("data_format", ["channels_last", "channels_first"])
+def test_blocks_of_a_functional_model_are_their_layers_one_by_one(training, data_format, rng):
+    first = data_format == "channels_first"
+    conv = layers.Conv2D(4, 3, padding="same", data_format=data_format)
+    norm = layers.BatchNormalization(axis=1 if first else -1)
+    enlarge = layers.UpSampling2D(2, data_format, "bilinear")
+    gate = layers.GlobalAveragePooling2D(data_format, keepdims=True)
+    image = layers.Input((4, 6, 5) if first else (6, 5, 4))
+    y = layers.ReLU()(layers.add([norm(conv(image)), image]))
+    model = models.Model(image, enlarge(layers.multiply([y, gate(y)])))
+
+    x = rng.standard_normal((3, *image.shape[1:])).astype(np.float32)
+    kept = norm.get_weights()
+    found = model(x, training=training)
+    moved = norm.get_weights()
+    norm.set_weights(kept)
+    y = np.maximum(norm(conv(x), training=training) + x, 0)
+    np.testing.assert_allclose(found, enlarge(y * np.asarray(gate(y))), rtol=1e-4, atol=1e-5)
+    for a, b in zip(moved, norm.get_weights(), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-5)
+    assert np.array_equal(kept[2], moved[2]) is not training
