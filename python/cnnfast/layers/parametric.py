@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from cnnfast import constraints, initializers, ops, regularizers
+from cnnfast import initializers, ops
 from cnnfast.arguments import integer, positive_int, real
 from cnnfast.layers.base import Layer, SameShape, Shape
 from cnnfast.layers.layer_norm import axes_within, fixed_sizes
@@ -42,8 +42,6 @@ class PReLU(SameShape):
 
     Args:
         alpha_initializer: initial slopes, of the shape of an example with 1 for each shared axis.
-        alpha_regularizer: a penalty on the slopes, of `cnnfast.regularizers`.
-        alpha_constraint: what brings the slopes back into bounds after a step, of `cnnfast.constraints`.
         shared_axes: the axes along which there is one slope for all, counted from 1, behind the batch.
         **kwargs: `name` and `trainable`.
 
@@ -61,14 +59,10 @@ class PReLU(SameShape):
     def __init__(
         self,
         alpha_initializer: initializers.InitializerLike = "zeros",
-        alpha_regularizer: regularizers.RegularizerLike = None,
-        alpha_constraint: constraints.ConstraintLike = None,
         shared_axes: int | Sequence[int] | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.alpha_regularizer = regularizers.get(alpha_regularizer)
-        self.alpha_constraint = constraints.get(alpha_constraint)
         self.alpha_initializer = initializers.get(alpha_initializer)
         given = () if shared_axes is None else shared_axes
         axes = given if isinstance(given, (list, tuple)) else (given,)
@@ -81,7 +75,7 @@ class PReLU(SameShape):
         own = [a for a in range(1, len(input_shape)) if a not in shared]
         sizes = dict(zip(own, fixed_sizes("PReLU", own, input_shape), strict=True))
         shape = [sizes.get(a, 1) for a in range(1, len(input_shape))]
-        self.alpha = self.add_weight(shape, self.alpha_initializer, name="alpha", **self.penalties_of("alpha"))
+        self.alpha = self.add_weight(shape, self.alpha_initializer, name="alpha")
 
     def call(self, x: Any) -> Any:  # noqa: D102
         return ops.prelu(x, self.alpha)
