@@ -310,6 +310,10 @@ class Optimizer(State):
             raise ValueError(f"{self.name}: a variable appears twice")
         return arrays
 
+    def scale_loss(self, loss: Any) -> Any:
+        """The loss itself: in float32 there is nothing to scale. For training steps of your own that ask."""
+        return loss
+
     def drop_slots(self, *names: str) -> None:
         """Remember less: for subclasses whose settings leave some of their slots without use."""
         self.slot_names = tuple(name for name in self.slot_names if name not in names)
