@@ -97,7 +97,7 @@ class Conv1D(_Conv):
         use_bias: whether a bias is added.
         kernel_initializer: initial kernel, of shape (kernel_size, channels / groups, filters).
         bias_initializer: initial bias, of shape (filters,).
-        **kwargs: `name` and `trainable`.
+        **kwargs: those of `Layer`: `name`, `trainable`, and a regularizer and a constraint for each initializer.
 
     Raises:
         ValueError: an argument is out of range or cannot be honoured.
@@ -127,7 +127,7 @@ class Conv2D(_Conv):
         use_bias: whether a bias is added.
         kernel_initializer: initial kernel, of shape (height, width, channels / groups, filters).
         bias_initializer: initial bias, of shape (filters,).
-        **kwargs: `name` and `trainable`.
+        **kwargs: those of `Layer`: `name`, `trainable`, and a regularizer and a constraint for each initializer.
 
     Raises:
         ValueError: an argument is out of range or cannot be honoured.
@@ -157,7 +157,7 @@ class Conv3D(_Conv):
         use_bias: whether a bias is added.
         kernel_initializer: initial kernel, of shape (depth, height, width, channels / groups, filters).
         bias_initializer: initial bias, of shape (filters,).
-        **kwargs: `name` and `trainable`.
+        **kwargs: those of `Layer`: `name`, `trainable`, and a regularizer and a constraint for each initializer.
 
     Raises:
         ValueError: an argument is out of range or cannot be honoured.

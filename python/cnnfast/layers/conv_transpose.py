@@ -125,7 +125,7 @@ class Conv2DTranspose(_ConvTranspose):
         use_bias: whether a bias is added.
         kernel_initializer: initial kernel, of shape (height, width, filters, channels).
         bias_initializer: initial bias, of shape (filters,).
-        **kwargs: `name` and `trainable`.
+        **kwargs: those of `Layer`: `name`, `trainable`, and a regularizer and a constraint for each initializer.
 
     Raises:
         ValueError: an argument is out of range or cannot be honoured.

@@ -115,7 +115,7 @@ class Dense(Layer):
         use_bias: whether a bias is added.
         kernel_initializer: initial kernel, of shape (in, units).
         bias_initializer: initial bias, of shape (units,).
-        **kwargs: `name` and `trainable`.
+        **kwargs: those of `Layer`: `name`, `trainable`, and a regularizer and a constraint for each initializer.
 
     Raises:
         ValueError: an argument is out of range or cannot be honoured.

@@ -106,7 +106,7 @@ class DepthwiseConv2D(_DepthwiseConv):
         use_bias: whether a bias is added.
         depthwise_initializer: initial kernel, of shape (height, width, channels, depth_multiplier).
         bias_initializer: initial bias, of shape (channels * depth_multiplier,).
-        **kwargs: `name` and `trainable`.
+        **kwargs: those of `Layer`: `name`, `trainable`, and a regularizer and a constraint for each initializer.
 
     Raises:
         ValueError: an argument is out of range or cannot be honoured.
@@ -227,7 +227,7 @@ class SeparableConv2D(_SeparableConv):
         depthwise_initializer: initial first kernel, of shape (height, width, channels, depth_multiplier).
         pointwise_initializer: initial second kernel, of shape (1, 1, channels * depth_multiplier, filters).
         bias_initializer: initial bias, of shape (filters,).
-        **kwargs: `name` and `trainable`.
+        **kwargs: those of `Layer`: `name`, `trainable`, and a regularizer and a constraint for each initializer.
 
     Raises:
         ValueError: an argument is out of range or cannot be honoured.

@@ -69,7 +69,7 @@ class LayerNormalization(SameShape):
         scale: whether there is a gamma.
         beta_initializer: initial beta, of the shape of the axes.
         gamma_initializer: initial gamma, of the shape of the axes.
-        **kwargs: `name` and `trainable`.
+        **kwargs: those of `Layer`: `name`, `trainable`, and a regularizer and a constraint for each initializer.
 
     Raises:
         ValueError: an argument is out of range.
@@ -179,7 +179,7 @@ class GroupNormalization(SameShape):
         scale: whether there is a gamma.
         beta_initializer: initial beta, of shape (channels,).
         gamma_initializer: initial gamma, of shape (channels,).
-        **kwargs: `name` and `trainable`.
+        **kwargs: those of `Layer`: `name`, `trainable`, and a regularizer and a constraint for each initializer.
 
     Raises:
         ValueError: an argument is out of range, or `groups` does not divide the number of channels.

@@ -30,7 +30,7 @@ class BatchNormalization(Layer):
         gamma_initializer: initial gamma.
         moving_mean_initializer: initial moving mean.
         moving_variance_initializer: initial moving variance.
-        **kwargs: `name` and `trainable`.
+        **kwargs: those of `Layer`: `name`, `trainable`, and a regularizer and a constraint for each initializer.
 
     Raises:
         ValueError: an argument is out of range or cannot be honoured.

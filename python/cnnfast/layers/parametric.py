@@ -43,7 +43,7 @@ class PReLU(SameShape):
     Args:
         alpha_initializer: initial slopes, of the shape of an example with 1 for each shared axis.
         shared_axes: the axes along which there is one slope for all, counted from 1, behind the batch.
-        **kwargs: `name` and `trainable`.
+        **kwargs: those of `Layer`: `name`, `trainable`, and a regularizer and a constraint for each initializer.
 
     Raises:
         TypeError: an axis is not an integer.
