@@ -58,8 +58,9 @@ def main(argv=None):
 
     images, labels = scenes(options.count)
     model = build()
-    model.compile(optimizer=keras.optimizers.Adam(3e-3), loss="sparse_categorical_crossentropy", metrics=["accuracy"])
-    history = model.fit(images, labels, batch_size=16, epochs=options.epochs, verbose=0)
+    model.compile(optimizer=keras.optimizers.Adam(3e-3), loss="categorical_crossentropy", metrics=["accuracy"])
+    targets = keras.utils.to_categorical(labels, 3)
+    history = model.fit(images, targets, batch_size=16, epochs=options.epochs, verbose=0)
     found = np.argmax(model.predict(images[:16], verbose=0), axis=-1)
     print(f"pixels named rightly: {(found == labels[:16]).mean():.3f}")
     return history.history
