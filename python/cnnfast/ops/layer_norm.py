@@ -131,13 +131,15 @@ def _normalized_rows(
     """The result, and each row's mean (zero where it is not taken off) and scale."""
     y = np.empty_like(rows)
     mean, inverse = np.zeros((rows.shape[0], 1), np.float32), np.empty((rows.shape[0], 1), np.float32)
+    # Sums of rows as products with a vector of ones, which take a fraction of the time of a reduction.
+    share = np.full((rows.shape[1], 1), 1 / max(rows.shape[1], 1), np.float32)
     with quiet():
         for block in _blocks(rows):
             part = rows[block]
             if centred:
-                mean[block] = part.mean(axis=1, keepdims=True)
+                mean[block] = part @ share
                 part = part - mean[block]
-            inverse[block] = 1 / np.sqrt(np.square(part).mean(axis=1, keepdims=True) + np.float32(epsilon))
+            inverse[block] = 1 / np.sqrt(np.square(part) @ share + np.float32(epsilon))
             out = np.multiply(part, inverse[block], out=y[block])
             if gamma is not None:
                 out *= gamma
@@ -158,22 +160,24 @@ def _rows_gradient(
     """The gradients to the rows and to both parameters."""
     dx = np.empty_like(rows)
     dgamma, dbeta = np.zeros(rows.shape[1]), np.zeros(rows.shape[1])
+    share = np.full((rows.shape[1], 1), 1 / max(rows.shape[1], 1), np.float32)
     with quiet():
         for block in _blocks(rows):
             arrived = dy[block]
             normal = (rows[block] - mean[block] if centred else rows[block]) * inverse[block]
             product = arrived * normal
+            ones = np.ones(len(arrived), np.float32)
             if needs[1]:
-                dgamma += product.sum(axis=0)
+                dgamma += ones @ product
             if needs[2]:
-                dbeta += arrived.sum(axis=0)
-            scaled = arrived
+                dbeta += ones @ arrived
+            scaled, weights = arrived, share
             if gamma is not None:
-                scaled, product = arrived * gamma, product * gamma
-            normal *= product.mean(axis=1, keepdims=True)
+                scaled, weights = arrived * gamma, share * gamma[:, np.newaxis]
+            normal *= product @ weights
             out = np.subtract(scaled, normal, out=dx[block])
             if centred:
-                out -= scaled.mean(axis=1, keepdims=True)
+                out -= arrived @ weights
             out *= inverse[block]
     return dx, dgamma.astype(np.float32), dbeta.astype(np.float32)
 
