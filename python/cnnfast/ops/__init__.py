@@ -3,6 +3,7 @@
 import importlib
 from typing import Any
 
+from cnnfast.autograd import stop_gradient
 from cnnfast.ops import numpy_protocol, operators, symbolic  # noqa: F401 (they install what tensors do)
 from cnnfast.ops.activations import (
     activation,
@@ -23,6 +24,8 @@ from cnnfast.ops.adaptive_pooling import adaptive_average_pool, adaptive_max_poo
 from cnnfast.ops.arranging import (
     append,
     diagonal,
+    fliplr,
+    flipud,
     hstack,
     repeat,
     roll,
@@ -34,6 +37,7 @@ from cnnfast.ops.arranging import (
     unstack,
     vstack,
 )
+from cnnfast.ops.blocks import depth_to_space, space_to_depth
 from cnnfast.ops.columns import col2im, im2col
 from cnnfast.ops.contractions import dot, einsum, outer, tensordot
 from cnnfast.ops.conv import (
@@ -70,7 +74,7 @@ from cnnfast.ops.creation import (
 )
 from cnnfast.ops.crossentropies import binary_crossentropy, categorical_crossentropy, sparse_categorical_crossentropy
 from cnnfast.ops.dropout import dropout
-from cnnfast.ops.dtypes import cast, ndim, shape, size
+from cnnfast.ops.dtypes import array, cast, convert_to_numpy, copy, is_tensor, ndim, shape, size
 from cnnfast.ops.gates import (
     celu,
     glu,
@@ -87,11 +91,13 @@ from cnnfast.ops.gates import (
 )
 from cnnfast.ops.gates import hard_silu as hard_swish
 from cnnfast.ops.indexing import index, multi_hot, one_hot, split, take, where
+from cnnfast.ops.indexing import index as get_item
 from cnnfast.ops.layer_norm import group_normalization, layer_normalization, rms_normalization
 from cnnfast.ops.local_response import local_response_normalization
 from cnnfast.ops.logarithms import exp2, log2, log10, logaddexp, logsumexp
 from cnnfast.ops.logic import (
     all,
+    allclose,
     any,
     count_nonzero,
     equal,
@@ -107,6 +113,7 @@ from cnnfast.ops.logic import (
     logical_not,
     logical_or,
     logical_xor,
+    nonzero,
     not_equal,
 )
 from cnnfast.ops.math import add, clip, divide, maximum, minimum, multiply, power, subtract
@@ -190,6 +197,7 @@ __all__ = [
     "adaptive_max_pool",
     "add",
     "all",
+    "allclose",
     "amax",
     "amin",
     "any",
@@ -205,6 +213,7 @@ __all__ = [
     "argmax",
     "argmin",
     "argsort",
+    "array",
     "average",
     "average_pool",
     "avg_pool1d",
@@ -233,13 +242,16 @@ __all__ = [
     "conv_transpose",
     "conv_transpose_multiply_adds",
     "conv_transpose_output_shape",
+    "convert_to_numpy",
     "convert_to_tensor",
+    "copy",
     "cos",
     "cosh",
     "count_nonzero",
     "cumprod",
     "cumsum",
     "dense",
+    "depth_to_space",
     "depthwise_conv",
     "depthwise_conv1d",
     "depthwise_conv2d",
@@ -256,12 +268,15 @@ __all__ = [
     "expm1",
     "eye",
     "flip",
+    "fliplr",
+    "flipud",
     "floor",
     "floor_divide",
     "full",
     "full_like",
     "fused_batch_norm",
     "gelu",
+    "get_item",
     "global_avg_pool",
     "global_max_pool",
     "glu",
@@ -278,6 +293,7 @@ __all__ = [
     "im2col",
     "in_top_k",
     "index",
+    "is_tensor",
     "isclose",
     "isfinite",
     "isinf",
@@ -325,6 +341,7 @@ __all__ = [
     "nan_to_num",
     "ndim",
     "negative",
+    "nonzero",
     "norm",
     "normalize",
     "not_equal",
@@ -370,6 +387,7 @@ __all__ = [
     "softplus",
     "softsign",
     "sort",
+    "space_to_depth",
     "sparse_categorical_crossentropy",
     "sparse_plus",
     "sparse_sigmoid",
@@ -381,6 +399,7 @@ __all__ = [
     "squeeze",
     "stack",
     "std",
+    "stop_gradient",
     "subtract",
     "sum",
     "swapaxes",

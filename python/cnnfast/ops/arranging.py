@@ -14,7 +14,7 @@ from cnnfast.ops.dtypes import real_array, rearranged
 from cnnfast.ops.indexing import index
 from cnnfast.ops.reductions import normalize_axes
 from cnnfast.ops.reductions import sum as sum_of
-from cnnfast.ops.shaping import concatenate, integers, ravel, reshape
+from cnnfast.ops.shaping import concatenate, flip, integers, ravel, reshape
 
 
 def tile(x: ArrayLike, repeats: int | Sequence[int]) -> Any:
@@ -294,3 +294,29 @@ def trace(x: ArrayLike, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
         array(5., dtype=float32)
     """
     return sum_of(diagonal(x, offset, axis1, axis2), -1)
+
+
+def fliplr(x: ArrayLike) -> Any:
+    """The second axis in reverse order.
+
+    Raises:
+        ValueError: `x` has fewer than two axes.
+
+    Example:
+        >>> fliplr([[1.0, 2.0]])
+        array([[2., 1.]], dtype=float32)
+    """
+    return flip(x, 1)
+
+
+def flipud(x: ArrayLike) -> Any:
+    """The first axis in reverse order.
+
+    Raises:
+        ValueError: `x` is a single number.
+
+    Example:
+        >>> flipud([1.0, 2.0])
+        array([2., 1.], dtype=float32)
+    """
+    return flip(x, 0)

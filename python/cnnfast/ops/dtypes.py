@@ -143,3 +143,56 @@ def size(x: Any) -> int:
         3
     """
     return real_array(x, "size").size
+
+
+def array(x: Any, dtype: Any = None) -> Any:
+    """`x` as an array or tensor of its own: integers and booleans as they are, all else as float32.
+
+    Args:
+        x: numbers or booleans of any shape.
+        dtype: as in `cast`; the type of `x` if None.
+
+    Raises:
+        TypeError: `x` is not made of real numbers.
+        ValueError: `dtype` is a float of another width.
+
+    Example:
+        >>> array([1, 2]), array([1.0, 2.0])
+        (array([1, 2]), array([1., 2.], dtype=float32))
+    """
+    if dtype is not None:
+        x = cast(x, dtype)
+    return rearranged("array", x, np.copy, lambda dy: dy)
+
+
+def copy(x: Any) -> Any:
+    """A copy of `x`; see `array`.
+
+    Example:
+        >>> copy([1.0, 2.0])
+        array([1., 2.], dtype=float32)
+    """
+    return array(x)
+
+
+def convert_to_numpy(x: Any) -> npt.NDArray[Any]:
+    """The values of `x` as a plain NumPy array of its own, which no gradient flows through.
+
+    Raises:
+        TypeError: `x` is not made of real numbers.
+
+    Example:
+        >>> convert_to_numpy([1.0, 2.0])
+        array([1., 2.], dtype=float32)
+    """
+    return np.array(real_array(x, "convert_to_numpy"))
+
+
+def is_tensor(x: Any) -> bool:
+    """Whether `x` is an array, a tensor or a variable of numbers.
+
+    Example:
+        >>> is_tensor(np.zeros(2)), is_tensor([0.0])
+        (True, False)
+    """
+    return isinstance(x, (Value, np.ndarray))

@@ -232,3 +232,26 @@ def count_nonzero(x: Any, axis: Axes = None) -> npt.NDArray[np.int32]:
     """
     array = real_array(x, "count_nonzero")
     return np.asarray(np.count_nonzero(array, axis=normalize_axes("count_nonzero", axis, array.shape)), np.int32)
+
+
+def allclose(x1: Any, x2: Any, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False) -> _Truth:
+    """Whether `isclose` holds everywhere; the arguments and errors are its own.
+
+    Example:
+        >>> bool(allclose([1.0, 2.0], [1.0, 2.000001]))
+        True
+    """
+    return np.asarray(np.all(isclose(x1, x2, rtol, atol, equal_nan)))
+
+
+def nonzero(x: Any) -> npt.NDArray[np.int32]:
+    """The positions of the elements that are not zero: one row per axis, one column per element, int32.
+
+    Raises:
+        TypeError: `x` is not made of real numbers.
+
+    Example:
+        >>> nonzero([[0.0, 1.0], [2.0, 0.0]]).tolist()
+        [[0, 1], [1, 0]]
+    """
+    return np.asarray(np.nonzero(real_array(x, "nonzero")), np.int32)

@@ -19,6 +19,7 @@ _NOT_OF_TENSORS = frozenset(
         "eye",
         "full",
         "identity",
+        "is_tensor",
         "linspace",
         "ndim",
         "ones",
