@@ -153,6 +153,9 @@ def test_other_data_formats_raise(name):
 
 def test_aliases():
     assert layers.MaxPool2D is layers.MaxPooling2D
+    assert layers.Convolution2D is layers.Conv2D
+    assert layers.Convolution3DTranspose is layers.Conv3DTranspose
+    assert layers.SeparableConvolution1D is layers.SeparableConv1D
     assert layers.AvgPool1D is layers.AveragePooling1D
     assert layers.GlobalAvgPool3D is layers.GlobalAveragePooling3D
     assert layers.GlobalMaxPool2D is layers.GlobalMaxPooling2D

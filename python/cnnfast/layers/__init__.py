@@ -10,10 +10,24 @@ from cnnfast.layers.adaptive_pooling import (
     AdaptiveMaxPooling3D,
 )
 from cnnfast.layers.base import Layer
-from cnnfast.layers.conv import Conv1D, Conv2D, Conv3D
-from cnnfast.layers.conv_transpose import Conv1DTranspose, Conv2DTranspose, Conv3DTranspose
+from cnnfast.layers.conv import Conv1D, Conv2D, Conv3D, Convolution1D, Convolution2D, Convolution3D
+from cnnfast.layers.conv_transpose import (
+    Conv1DTranspose,
+    Conv2DTranspose,
+    Conv3DTranspose,
+    Convolution1DTranspose,
+    Convolution2DTranspose,
+    Convolution3DTranspose,
+)
 from cnnfast.layers.core import Dense, Flatten, Input, InputLayer, Reshape
-from cnnfast.layers.depthwise import DepthwiseConv1D, DepthwiseConv2D, SeparableConv1D, SeparableConv2D
+from cnnfast.layers.depthwise import (
+    DepthwiseConv1D,
+    DepthwiseConv2D,
+    SeparableConv1D,
+    SeparableConv2D,
+    SeparableConvolution1D,
+    SeparableConvolution2D,
+)
 from cnnfast.layers.dropout import (
     AlphaDropout,
     Dropout,
@@ -113,6 +127,8 @@ BUILT_IN = {
 
 __all__ = [
     *sorted(BUILT_IN),
+    "Convolution1D", "Convolution1DTranspose", "Convolution2D", "Convolution2DTranspose", "Convolution3D",
+    "Convolution3DTranspose", "SeparableConvolution1D", "SeparableConvolution2D",
     "AvgPool1D", "AvgPool2D", "AvgPool3D", "GlobalAvgPool1D", "GlobalAvgPool2D", "GlobalAvgPool3D", "GlobalMaxPool1D",
     "GlobalMaxPool2D", "GlobalMaxPool3D", "Input", "Layer", "MaxPool1D", "MaxPool2D", "MaxPool3D", "Wrapper", "add",
     "average", "concatenate", "dot", "maximum", "minimum", "multiply", "subtract",

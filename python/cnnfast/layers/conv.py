@@ -169,3 +169,6 @@ class Conv3D(_Conv):
 
     rank = 3
     _op = ops.conv3d
+
+
+Convolution1D, Convolution2D, Convolution3D = Conv1D, Conv2D, Conv3D

@@ -181,3 +181,10 @@ class Conv3DTranspose(_ConvTranspose):
             bias_initializer,
             **kwargs,
         )
+
+
+Convolution1DTranspose, Convolution2DTranspose, Convolution3DTranspose = (
+    Conv1DTranspose,
+    Conv2DTranspose,
+    Conv3DTranspose,
+)

@@ -241,3 +241,6 @@ class SeparableConv2D(_SeparableConv):
     rank = 2
     _depthwise_op = ops.depthwise_conv2d
     _pointwise_op = ops.conv2d
+
+
+SeparableConvolution1D, SeparableConvolution2D = SeparableConv1D, SeparableConv2D

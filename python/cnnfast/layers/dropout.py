@@ -94,8 +94,10 @@ class _SpatialDropout(_Random):
     rank: int
     data_format = "channels_last"
 
-    def __init__(self, rate: float, seed: int | None = None, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
+    def __init__(
+        self, rate: float, seed: int | None = None, name: str | None = None, dtype: Any = None, **kwargs: Any
+    ) -> None:
+        super().__init__(name=name, dtype=dtype, **kwargs)
         self._set_rate(rate)
         self._set_seed(seed)
 
@@ -120,7 +122,9 @@ class SpatialDropout1D(_SpatialDropout):
     Args:
         rate: the part that is dropped, from 0 up to but not including 1.
         seed: an int for the same sequence of masks in every run, or None.
-        **kwargs: `name`.
+        name: the layer's name.
+        dtype: None or "float32".
+        **kwargs: `trainable`.
 
     Raises:
         ValueError: an argument is out of range.
@@ -143,7 +147,9 @@ class SpatialDropout2D(_SpatialDropout):
         rate: the part that is dropped, from 0 up to but not including 1.
         data_format: "channels_last" or "channels_first".
         seed: an int for the same sequence of masks in every run, or None.
-        **kwargs: `name`.
+        name: the layer's name.
+        dtype: None or "float32".
+        **kwargs: `trainable`.
 
     Raises:
         ValueError: an argument is out of range.
@@ -156,8 +162,16 @@ class SpatialDropout2D(_SpatialDropout):
 
     rank = 2
 
-    def __init__(self, rate: float, data_format: str | None = None, seed: int | None = None, **kwargs: Any) -> None:
-        super().__init__(rate, seed, **kwargs)
+    def __init__(
+        self,
+        rate: float,
+        data_format: str | None = None,
+        seed: int | None = None,
+        name: str | None = None,
+        dtype: Any = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(rate, seed, name, dtype, **kwargs)
         self.data_format = checked_data_format("SpatialDropout2D", data_format)
 
 
@@ -173,8 +187,16 @@ class SpatialDropout3D(_SpatialDropout):
 
     rank = 3
 
-    def __init__(self, rate: float, data_format: str | None = None, seed: int | None = None, **kwargs: Any) -> None:
-        super().__init__(rate, seed, **kwargs)
+    def __init__(
+        self,
+        rate: float,
+        data_format: str | None = None,
+        seed: int | None = None,
+        name: str | None = None,
+        dtype: Any = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(rate, seed, name, dtype, **kwargs)
         self.data_format = checked_data_format("SpatialDropout3D", data_format)
 
 

@@ -58,7 +58,7 @@ class PReLU(SameShape):
 
     def __init__(
         self,
-        alpha_initializer: initializers.InitializerLike = "zeros",
+        alpha_initializer: initializers.InitializerLike = "Zeros",
         shared_axes: int | Sequence[int] | None = None,
         **kwargs: Any,
     ) -> None:
