@@ -39,7 +39,7 @@ def _lanczos(radius: int) -> Callable[[_Doubles], _Doubles]:
 
 
 # A filter as a function of the distance in input pixels, and where it ends.
-_FILTERS: dict[str, tuple[Callable[[_Doubles], _Doubles], int]] = {
+FILTERS: dict[str, tuple[Callable[[_Doubles], _Doubles], int]] = {
     "bilinear": (_linear, 1),
     "bicubic": (_cubic, 2),
     "lanczos3": (_lanczos(3), 3),
@@ -79,8 +79,8 @@ def upsample(x: ArrayLike, size: int | Sequence[int] = 2, interpolation: str = "
     factors = factors * rank if len(factors) == 1 else factors
     if len(factors) != rank or min(factors) < 1:
         raise ValueError(f"upsample: size expects a positive integer or {rank} of them, got {size}")
-    if interpolation != "nearest" and interpolation not in _FILTERS:
-        known = ", ".join(["nearest", *_FILTERS])
+    if interpolation != "nearest" and interpolation not in FILTERS:
+        known = ", ".join(["nearest", *FILTERS])
         raise ValueError(f"upsample: interpolation expects one of {known}, got {interpolation!r}")
     shape = (array.shape[0], *(n * f for n, f in zip(array.shape[1:-1], factors, strict=True)), array.shape[-1])
     if math.prod(shape) == 0:
@@ -135,7 +135,7 @@ def _filtered(
 
 def _taps(factor: int, interpolation: str) -> tuple[_Doubles, int]:
     """The weights with which an input enters the outputs around it, and how many of these come before its own."""
-    function, radius = _FILTERS[interpolation]
+    function, radius = FILTERS[interpolation]
     offsets = np.arange(-radius * factor, (radius + 1) * factor)
     distances = (offsets + 0.5) / factor - 0.5
     inside = np.abs(distances) < radius - 1e-9

@@ -2,39 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from cnnfast.autograd import FloatArray
+from cnnfast.ops.upsampling import FILTERS
 
-_Doubles = npt.NDArray[np.float64]
-
-
-def _triangle(d: _Doubles) -> _Doubles:
-    return np.maximum(1 - np.abs(d), 0)
-
-
-def _cubic(d: _Doubles) -> _Doubles:
-    """R. Keys, "Cubic Convolution Interpolation for Digital Image Processing" (1981)."""
-    d = np.abs(d)
-    near, far = (1.5 * d - 2.5) * d * d + 1, ((-0.5 * d + 2.5) * d - 4) * d + 2
-    return np.where(d <= 1, near, np.where(d < 2, far, 0))
-
-
-def _lanczos(radius: int) -> Callable[[_Doubles], _Doubles]:
-    return lambda d: np.where(np.abs(d) < radius, np.sinc(d) * np.sinc(d / radius), 0)
-
-
-# A filter as a function of the distance in pixels, and where it ends.
-FILTERS: dict[str, tuple[Callable[[_Doubles], _Doubles], int]] = {
-    "bilinear": (_triangle, 1),
-    "bicubic": (_cubic, 2),
-    "lanczos3": (_lanczos(3), 3),
-    "lanczos5": (_lanczos(5), 5),
-}
 INTERPOLATIONS = ("nearest", *FILTERS)
 
 
