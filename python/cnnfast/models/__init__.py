@@ -2,7 +2,7 @@
 
 from cnnfast.models.cloning import clone_model
 from cnnfast.models.model import Model
-from cnnfast.models.saving import load_model, read_metadata, save_model
+from cnnfast.models.saving import load_model, model_from_json, read_metadata, save_model
 from cnnfast.models.sequential import Sequential
 
-__all__ = ["Model", "Sequential", "clone_model", "load_model", "read_metadata", "save_model"]
+__all__ = ["Model", "Sequential", "clone_model", "load_model", "model_from_json", "read_metadata", "save_model"]

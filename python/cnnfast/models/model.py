@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -269,11 +270,48 @@ class Model(Trainer, Layer):
         model._trainable = bool(config.get("trainable", True))
         return model
 
-    def save(self, path: Any, metadata: Mapping[str, Any] | None = None, include_optimizer: bool = True) -> None:
+    def save(
+        self,
+        filepath: Any,
+        overwrite: bool = True,
+        *,
+        metadata: Mapping[str, Any] | None = None,
+        include_optimizer: bool = True,
+    ) -> None:
         """Write the model to one .safetensors file; see `cnnfast.models.save_model`."""
         from cnnfast.models.saving import save_model
 
-        save_model(self, path, metadata, include_optimizer)
+        save_model(self, filepath, overwrite, metadata=metadata, include_optimizer=include_optimizer)
+
+    def save_weights(self, filepath: Any, overwrite: bool = True) -> None:
+        """Write the weights alone, by the names of their layers, to a .safetensors file.
+
+        Raises:
+            ValueError: the model is not built.
+            FileExistsError: there is such a file, and `overwrite` is False.
+        """
+        from cnnfast.models.weights import save_weights
+
+        save_weights(self, filepath, overwrite)
+
+    def load_weights(self, filepath: Any, skip_mismatch: bool = False) -> None:
+        """Read weights that `save_weights` (or `save`) wrote, by the names of their layers.
+
+        Args:
+            filepath: the file.
+            skip_mismatch: whether to leave alone, with a warning, what the file does not have or has in another shape.
+
+        Raises:
+            FileNotFoundError: there is no such file.
+            ValueError: the model is not built, or the file is damaged or does not fit; then no weight is changed.
+        """
+        from cnnfast.models.weights import load_weights
+
+        load_weights(self, filepath, skip_mismatch)
+
+    def to_json(self, **kwargs: Any) -> str:
+        """The architecture as JSON, for `cnnfast.models.model_from_json`; `kwargs` are those of `json.dumps`."""
+        return json.dumps({"class_name": type(self).__name__, "config": self.get_config()}, **kwargs)
 
 
 def _zeros(shapes: Any) -> Any:

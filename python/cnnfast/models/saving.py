@@ -6,17 +6,13 @@ and every weight is checked against the architecture before it is assigned.
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import inspect
 import json
 import math
-import os
-import tempfile
 import warnings
-from collections.abc import Callable, Iterator, Mapping
-from pathlib import Path
-from typing import Any, Union
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -25,17 +21,29 @@ from cnnfast import layers
 from cnnfast.autograd import Variable
 from cnnfast.layers.base import Layer, initial_weights_from
 from cnnfast.layers.wrapper import make_wrapped_layers_with
+from cnnfast.models.files import (
+    PathLike,
+    damage_as_value_error,
+    may_write,
+    opened,
+    stored_weight,
+    write_atomically,
+)
 from cnnfast.models.training_state import PREFIX, restore_state, state_arrays, state_config
 
 FORMAT = "cnnfast-model"
 VERSION = 1
 
-PathLike = Union[str, "os.PathLike[str]"]
 Arrays = dict[str, npt.NDArray[np.float32]]
 
 
 def save_model(
-    model: Any, path: PathLike, metadata: Mapping[str, Any] | None = None, include_optimizer: bool = True
+    model: Any,
+    filepath: PathLike,
+    overwrite: bool = True,
+    *,
+    metadata: Mapping[str, Any] | None = None,
+    include_optimizer: bool = True,
 ) -> None:
     """Write a model to one .safetensors file.
 
@@ -43,13 +51,15 @@ def save_model(
 
     Args:
         model: a built model.
-        path: where; an existing file is replaced.
+        filepath: where.
+        overwrite: whether an existing file is replaced.
         metadata: anything JSON can hold, to be read again with `read_metadata`: class names, preprocessing, a licence.
         include_optimizer: whether to keep the optimizer, its state, the loss and the metrics, to go on training.
 
     Raises:
         ValueError: the model is not built.
         TypeError: a layer's configuration or the metadata holds what JSON cannot.
+        FileExistsError: there is such a file, and `overwrite` is False.
         OSError: the file cannot be written.
     """
     from safetensors.numpy import save
@@ -69,27 +79,35 @@ def save_model(
         if training is not None:
             header["training"] = _json(training, "the training configuration")
             arrays |= state_arrays(model.optimizer, named)
-    _write_atomically(Path(path), save(arrays, metadata=header))
+    write_atomically(may_write(filepath, overwrite), save(arrays, metadata=header))
 
 
-def load_model(path: PathLike, custom_objects: Mapping[str, Any] | None = None, compile: bool = True) -> Any:
+def load_model(
+    filepath: PathLike,
+    custom_objects: Mapping[str, Any] | None = None,
+    compile: bool = True,
+    safe_mode: bool = True,
+) -> Any:
     """Read a model that `save_model` wrote.
 
     Args:
-        path: the file.
+        filepath: the file.
         custom_objects: classes by name, for layers, optimizers and schedules that the library does not have.
         compile: whether to restore optimizer, loss and metrics too, if the file holds them.
+        safe_mode: always True: files hold nothing that could be executed.
 
     Raises:
         FileNotFoundError: there is no such file.
         ValueError: it is no such file, is damaged, names an unknown layer, or its weights do not fit its architecture.
     """
-    with _opened(path) as file:
+    if not safe_mode:
+        raise ValueError("load_model: safe_mode=False cannot be honoured: nothing in a file is ever executed")
+    with opened(filepath) as file:
         header = file.metadata() or {}
-        _check_format(path, header)
+        _check_format(filepath, header)
         names = list(file.keys())
         elements = sum(_elements(file.get_slice(name).get_shape()) for name in names)
-        with _damage_as_value_error(path):
+        with damage_as_value_error(filepath):
             architecture = json.loads(header["architecture"])
             with initial_weights_from(_budget(elements)):
                 model: Any = layer_from_config(architecture, custom_objects)
@@ -101,12 +119,12 @@ def load_model(path: PathLike, custom_objects: Mapping[str, Any] | None = None, 
         named = named_weights(model)
         unknown = sorted(set(names) - set(named) - {n for n in names if n.startswith(PREFIX)})
         if unknown:
-            raise ValueError(f"{path}: the weights {unknown[:5]} belong to no layer of the architecture")
+            raise ValueError(f"{filepath}: the weights {unknown[:5]} belong to no layer of the architecture")
         for name, variable in named.items():
-            variable.assign(_weight(path, file, name, variable.shape))
+            variable.assign(stored_weight(filepath, file, name, variable.shape))
         if training is not None:
-            with _damage_as_value_error(path):
-                restore_state(model.optimizer, training, named, functools.partial(_weight, path, file))
+            with damage_as_value_error(filepath):
+                restore_state(model.optimizer, training, named, functools.partial(stored_weight, filepath, file))
     return model
 
 
@@ -117,10 +135,10 @@ def read_metadata(path: PathLike) -> dict[str, Any]:
         FileNotFoundError: there is no such file.
         ValueError: it is no model file or is damaged.
     """
-    with _opened(path) as file:
+    with opened(path) as file:
         header = file.metadata() or {}
         _check_format(path, header)
-        with _damage_as_value_error(path):
+        with damage_as_value_error(path):
             user = json.loads(header.get("user", "{}"))
             if not isinstance(user, dict):
                 raise ValueError("the metadata is no JSON object")
@@ -164,6 +182,28 @@ def layer_from_config(entry: Mapping[str, Any], custom_objects: Mapping[str, Any
 
 
 make_wrapped_layers_with(layer_from_config)
+
+
+def model_from_json(json_string: str, custom_objects: Mapping[str, Any] | None = None) -> Any:
+    """Make a model, with fresh weights, from what `Model.to_json` returned.
+
+    Args:
+        json_string: the architecture.
+        custom_objects: layer classes by name, beside the built-in ones.
+
+    Raises:
+        ValueError: it is no JSON, or no architecture of known layers.
+
+    Example:
+        >>> from cnnfast.models import Sequential
+        >>> model = Sequential([layers.Input((3,)), layers.Dense(2)])
+        >>> model_from_json(model.to_json()).count_params()
+        8
+    """
+    try:
+        return layer_from_config(json.loads(json_string), custom_objects)
+    except (TypeError, KeyError, AttributeError) as error:
+        raise ValueError(f"model_from_json: {error}") from error
 
 
 # Names of weights
@@ -222,66 +262,6 @@ def _json(value: Any, what: str) -> str:
         raise TypeError(f"save: {what} holds what JSON cannot: {error}") from error
 
 
-def _write_atomically(path: Path, data: bytes) -> None:
-    descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(temporary, _permissions(path))
-        os.replace(temporary, path)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            os.unlink(temporary)
-        raise
-    _sync_folder(path.parent)
-
-
-def _permissions(path: Path) -> int:
-    """Those of the file that is replaced, or what a new file gets."""
-    with contextlib.suppress(OSError):
-        return path.stat().st_mode & 0o777
-    mask = os.umask(0)
-    os.umask(mask)
-    return 0o666 & ~mask
-
-
-def _sync_folder(folder: Path) -> None:
-    """Make the new name itself safe from a power cut, where the system can."""
-    with contextlib.suppress(OSError):
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-
-
-@contextlib.contextmanager
-def _opened(path: PathLike) -> Iterator[Any]:
-    from safetensors import SafetensorError, safe_open
-
-    path = os.fspath(path)
-    if not os.path.exists(path):
-        raise FileNotFoundError(f"{path}: no such file")
-    if os.path.isdir(path):
-        raise IsADirectoryError(f"{path}: a folder, not a model file")
-    try:
-        with safe_open(path, framework="numpy") as file:
-            yield file
-    except SafetensorError as error:
-        raise ValueError(f"{path}: not a model file, or damaged: {error}") from error
-
-
-@contextlib.contextmanager
-def _damage_as_value_error(path: PathLike) -> Iterator[None]:
-    try:
-        yield
-    except (ValueError, TypeError, KeyError, AttributeError, RecursionError, OverflowError, MemoryError) as error:
-        what = f"{error.args[0]!r} is missing" if isinstance(error, KeyError) and error.args else str(error)
-        raise ValueError(f"{path}: the model cannot be made: {what or type(error).__name__}") from error
-
-
 def _check_format(path: PathLike, header: Mapping[str, str]) -> None:
     if header.get("format") != FORMAT or "architecture" not in header:
         raise ValueError(f"{path}: holds tensors, but no model of this library")
@@ -307,16 +287,3 @@ def _budget(elements: int) -> Callable[[tuple[int, ...]], Any]:
 
 def _elements(shape: Any) -> int:
     return math.prod(int(n) for n in shape)
-
-
-def _weight(path: PathLike, file: Any, name: str, shape: tuple[int, ...]) -> npt.NDArray[np.float32]:
-    if name not in file.keys():  # noqa: SIM118 (not a dict)
-        raise ValueError(f"{path}: the weight {name!r} is missing")
-    described = file.get_slice(name)
-    if described.get_dtype() != "F32" or tuple(described.get_shape()) != shape:
-        raise ValueError(
-            f"{path}: the weight {name!r} expects F32 of shape {shape}, "
-            f"got {described.get_dtype()} of shape {tuple(described.get_shape())}"
-        )
-    array: npt.NDArray[np.float32] = file.get_tensor(name)
-    return array

@@ -26,7 +26,7 @@ def save_training_state(model: Any, path: str | os.PathLike[str], notes: Mapping
     """
     from safetensors.numpy import save
 
-    from cnnfast.models.saving import _write_atomically
+    from cnnfast.models.files import write_atomically
 
     arrays = {f"weight.{i}": v.numpy() for i, v in enumerate(model.weights)}
     header = {
@@ -44,7 +44,7 @@ def save_training_state(model: Any, path: str | os.PathLike[str], notes: Mapping
                 for j, (array,) in enumerate(optimizer.slots([variable])):
                     arrays[f"slot.{i}.{j}"] = array
         arrays |= {f"optimizer.{name}": v.numpy() for name, v in getattr(optimizer, "own_variables", {}).items()}
-    _write_atomically(Path(path), save(arrays, metadata={"state": json.dumps(header)}))
+    write_atomically(Path(path), save(arrays, metadata={"state": json.dumps(header)}))
 
 
 def restore_training_state(model: Any, path: str | os.PathLike[str]) -> dict[str, Any]:
@@ -61,9 +61,9 @@ def restore_training_state(model: Any, path: str | os.PathLike[str]) -> dict[str
         FileNotFoundError: there is no such file.
         ValueError: it is damaged or belongs to another model.
     """
-    from cnnfast.models.saving import _opened
+    from cnnfast.models.files import opened
 
-    with _opened(path) as file:
+    with opened(path) as file:
         try:
             header = json.loads((file.metadata() or {})["state"])
             arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)

@@ -1,0 +1,112 @@
+"""Files of weights: written whole or not at all, read without running anything, with errors that name the file."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Union
+
+import numpy as np
+import numpy.typing as npt
+
+PathLike = Union[str, "os.PathLike[str]"]
+
+
+def write_atomically(path: Path, data: bytes) -> None:
+    """Put a file in its place whole or not at all: it is written beside it and moved when it is on the disk."""
+    descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(temporary, _permissions(path))
+        os.replace(temporary, path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            os.unlink(temporary)
+        raise
+    _sync_folder(path.parent)
+
+
+def _permissions(path: Path) -> int:
+    """Those of the file that is replaced, or what a new file gets."""
+    with contextlib.suppress(OSError):
+        return path.stat().st_mode & 0o777
+    mask = os.umask(0)
+    os.umask(mask)
+    return 0o666 & ~mask
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make the new name itself safe from a power cut, where the system can."""
+    with contextlib.suppress(OSError):
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+@contextlib.contextmanager
+def opened(path: PathLike) -> Iterator[Any]:
+    """A safetensors file to read from.
+
+    Raises:
+        FileNotFoundError: there is none.
+        ValueError: it is something else, or damaged.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    path = os.fspath(path)
+    if not os.path.exists(path):
+        raise FileNotFoundError(f"{path}: no such file")
+    if os.path.isdir(path):
+        raise IsADirectoryError(f"{path}: a folder, not a model file")
+    try:
+        with safe_open(path, framework="numpy") as file:
+            yield file
+    except SafetensorError as error:
+        raise ValueError(f"{path}: not a model file, or damaged: {error}") from error
+
+
+@contextlib.contextmanager
+def damage_as_value_error(path: PathLike) -> Iterator[None]:
+    """A block in which whatever a damaged file leads to becomes a ValueError that names the file."""
+    try:
+        yield
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError, OverflowError, MemoryError) as error:
+        what = f"{error.args[0]!r} is missing" if isinstance(error, KeyError) and error.args else str(error)
+        raise ValueError(f"{path}: the model cannot be made: {what or type(error).__name__}") from error
+
+
+def stored_weight(path: PathLike, file: Any, name: str, shape: tuple[int, ...]) -> npt.NDArray[np.float32]:
+    """A weight of a file.
+
+    Raises:
+        ValueError: it is missing, or has another type or shape.
+    """
+    if name not in file.keys():  # noqa: SIM118 (not a dict)
+        raise ValueError(f"{path}: the weight {name!r} is missing")
+    described = file.get_slice(name)
+    if described.get_dtype() != "F32" or tuple(described.get_shape()) != shape:
+        raise ValueError(
+            f"{path}: the weight {name!r} expects F32 of shape {shape}, "
+            f"got {described.get_dtype()} of shape {tuple(described.get_shape())}"
+        )
+    array: npt.NDArray[np.float32] = file.get_tensor(name)
+    return array
+
+
+def may_write(path: PathLike, overwrite: bool) -> Path:
+    """The path, unless a file is there that is not to be replaced.
+
+    Raises:
+        FileExistsError: there is one.
+    """
+    if not overwrite and os.path.exists(path):
+        raise FileExistsError(f"{os.fspath(path)}: there is such a file already, and overwrite is False")
+    return Path(path)
