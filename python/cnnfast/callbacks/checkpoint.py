@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any
 
 from cnnfast.arguments import positive_int
 from cnnfast.callbacks.base import Logs
@@ -58,13 +57,6 @@ class ModelCheckpoint(MonitorCallback):
                 )
             self.save_freq = positive_int("ModelCheckpoint", "save_freq", save_freq)
         self._epoch = self._batches = 0
-
-    def set_model(self, model: Any) -> None:  # noqa: D102
-        if self.save_weights_only and model is not None and not hasattr(model, "save_weights"):
-            raise ValueError(
-                "ModelCheckpoint: save_weights_only=True cannot be honoured: the model has no save_weights"
-            )
-        super().set_model(model)
 
     def path(self, epoch: int, batch: int | None = None, logs: Logs | None = None) -> str:
         """The file for an epoch (from 0), a batch and their logs.
