@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from cnnfast import gradcheck, layers, losses, models, ops, optimizers
+from cnnfast import gradcheck, layers, losses, models, ops, optimizers, utils
 from cnnfast.autograd import GradientTape, Tensor
 from cnnfast.models.saving import layer_from_config
 from layer_rows import ROWS, SEVERAL
@@ -24,6 +24,7 @@ def test_every_layer_has_a_row():
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: f"{row[0]}-{row[3]}")
 def test_layer(row, tmp_path):
     _, _, input_shape, output_shape, parameters = row
+    utils.set_random_seed(1)  # a few steps lower the loss from most starting points, not from all
     layer, x = make(row)
 
     # Shapes: as computed, as announced, with and without a fixed batch, for an empty batch.
