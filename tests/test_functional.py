@@ -270,3 +270,33 @@ def test_as_keras_does(rng):
     given = [rng.random((4, 16, 16, 3), np.float32), rng.random((4, 5), np.float32)]
     for found, expected in zip(ours(given), theirs.predict(given, verbose=0), strict=True):
         np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
+
+
+def summary_of(model, **options):
+    lines = []
+    model.summary(print_fn=lines.append, **options)
+    return lines[0]
+
+
+def test_summary():
+    inner = Sequential([layers.Input((6,)), layers.Dense(4, name="deep")], name="inner")
+    inner.trainable = False
+    x = layers.Input((6,))
+    model = Model(x, layers.Dense(2, name="last")(inner(x) * 2.0), name="outer")
+    text = summary_of(model)
+    assert "deep" not in text
+    assert "multiply (multiply)" in text
+    assert f"Output memory per example: {4 * (4 + 4 + 2):.2f} B" in text
+    text = summary_of(model, expand_nested=True, show_trainable=True)
+    assert [line.split()[-1] for line in text.splitlines()[4:8]] == ["no", "no", "-", "yes"]
+    assert "  deep (Dense)" in text
+    assert "inner" not in summary_of(model, layer_range=["multiply.*", "last"])
+    with pytest.raises(ValueError, match="no layer 'none'"):
+        summary_of(model, layer_range=["none", "last"])
+    with pytest.raises(ValueError, match="line_length"):
+        summary_of(model, line_length=80)
+    own = TwoStage()
+    with pytest.raises(ValueError, match="not made of symbolic tensors"):
+        summary_of(own)
+    own([np.zeros((4, 5)), np.ones((4, 3))])
+    assert "Total params: 26" in summary_of(own)

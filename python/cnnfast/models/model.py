@@ -200,18 +200,33 @@ class Model(Trainer, Layer):
         """The multiplications with a weight, each with its addition, of all layers for one example."""
         return sum(layer.multiply_adds(shape) for layer, shape, _ in self._known_graph().layer_calls())
 
-    def summary(self, print_fn: Any = None) -> None:
-        """Print a table of the layers: output shapes, parameters, multiply-adds for one example.
+    def summary(
+        self,
+        line_length: int | None = None,
+        positions: Any = None,
+        print_fn: Any = None,
+        expand_nested: bool = False,
+        show_trainable: bool = False,
+        layer_range: Any = None,
+    ) -> None:
+        """Print a table of the layers: output shapes, parameters, multiply-adds and memory for one example.
 
         Args:
+            line_length: not supported: columns are as wide as what is in them.
+            positions: not supported, likewise.
             print_fn: called with the text; `print` by default.
+            expand_nested: whether the layers of models in the model are listed too.
+            show_trainable: whether a column tells which layers training changes.
+            layer_range: names (or patterns) of the first and the last layer to list.
 
         Raises:
-            ValueError: the model is not built.
+            ValueError: the model is not built, or an argument cannot be honoured.
         """
         from cnnfast.models.summary import summary_text
 
-        (print_fn or print)(summary_text(self))
+        if line_length is not None or positions is not None:
+            raise ValueError("summary: line_length and positions cannot be honoured: columns fit what is in them")
+        (print_fn or print)(summary_text(self, expand_nested, show_trainable, layer_range))
 
     def profile(self, x: Any, training: bool = False, repeats: int = 5, print_fn: Any = print) -> list[LayerProfile]:
         """Measure how long each layer takes, and print a table of it.
