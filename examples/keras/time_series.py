@@ -29,7 +29,7 @@ def build(length=256):
     x = signal
     for _ in range(3):
         x = layers.Conv1D(filters=32, kernel_size=3, padding="same")(x)
-        x = layers.BatchNormalization()(x)
+        x = layers.BatchNormalization(momentum=0.9)(x)
         x = layers.ReLU()(x)
     x = layers.GlobalAveragePooling1D()(x)
     return keras.models.Model(inputs=signal, outputs=layers.Dense(2, activation="softmax")(x))
@@ -39,7 +39,7 @@ def main(argv=None):
     """Train, report, and return what `fit` recorded."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--count", type=int, default=600)
-    parser.add_argument("--epochs", type=int, default=12)
+    parser.add_argument("--epochs", type=int, default=20)
     options = parser.parse_args(argv)
     keras.utils.set_random_seed(1)
 

@@ -27,7 +27,7 @@ def build(size=20):
     for filters in (8, 16):
         x = layers.Conv3D(filters=filters, kernel_size=3, activation="relu", padding="same")(x)
         x = layers.MaxPool3D(pool_size=2)(x)
-        x = layers.BatchNormalization()(x)
+        x = layers.BatchNormalization(momentum=0.9)(x)
     x = layers.GlobalAveragePooling3D()(x)
     x = layers.Dense(units=32, activation="relu")(x)
     x = layers.Dropout(0.1)(x)
