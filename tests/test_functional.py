@@ -229,6 +229,14 @@ def test_input_by_its_batch_shape():
         layers.Input((3,), sparse=True)
 
 
+def test_input_of_whole_numbers():
+    x = layers.Input((4,), dtype="uint8")
+    model = Model(x, layers.Rescaling(1 / 255)(x))
+    given = np.arange(8, dtype=np.uint8).reshape(2, 4)
+    np.testing.assert_allclose(model.predict(given, verbose=0), given / 255, rtol=1e-6)
+    assert Model.from_config(model.get_config()).inputs[0].dtype == "uint8"
+
+
 def test_operators_describe_operations(rng):
     x = layers.Input((3,))
     a = rng.random((2, 3), np.float32)

@@ -36,8 +36,10 @@ def test_what_does_not_fit_changes_nothing(tmp_path):
     with pytest.warns(UserWarning, match="left as it is"):
         other.load_weights(tmp_path / "w.safetensors", skip_mismatch=True)
     np.testing.assert_array_equal(other.get_weights()[0], model.get_weights()[0])
-    with pytest.raises(ValueError, match="the weight 'other/kernel' is missing"):
-        small(name="other").load_weights(tmp_path / "w.safetensors")
+    sizes = {"hidden": 5, "deep": 3, "last": 1}
+    deeper = Sequential([layers.Input((4,)), *(layers.Dense(n, name=name) for name, n in sizes.items())])
+    with pytest.raises(ValueError, match="the weight 'deep/kernel' is missing"):
+        deeper.load_weights(tmp_path / "w.safetensors")
 
 
 def test_errors(tmp_path):

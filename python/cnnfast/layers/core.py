@@ -6,12 +6,17 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from cnnfast import activations, initializers, ops
+from cnnfast import initializers, ops
 from cnnfast.arguments import integer, positive_int, refuse_unsupported
 from cnnfast.layers import operation  # noqa: F401 (what is computed from an Input may be an operation)
+from cnnfast.layers.activated import Activated
 from cnnfast.layers.arguments import checked_data_format
 from cnnfast.layers.base import Layer, SameShape, Shape, fixed_size
 from cnnfast.symbolic import KerasTensor, Node
+
+
+# What an input may be said to be made of; it is computed with as float32 all the same.
+_WHOLE_NUMBERS = ("bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64")
 
 
 class InputLayer(SameShape):
@@ -20,7 +25,7 @@ class InputLayer(SameShape):
     Args:
         shape: the shape of one example, without the batch; None for a size that may vary.
         batch_size: the number of examples in a batch where it is fixed, for information.
-        dtype: None or "float32".
+        dtype: None, "float32", or an integer type, as images may have; everything is computed in float32.
         sparse: not supported.
         ragged: not supported.
         batch_shape: the shape with the batch first, in place of `shape` and `batch_size`.
@@ -50,7 +55,8 @@ class InputLayer(SameShape):
         # What a model may have assigned to all of its layers; there are no weights here.
         common = {key: kwargs.pop(key) for key in ("trainable", "learning_rate_multiplier") if key in kwargs}
         refuse_unsupported("InputLayer", {"sparse": sparse, "ragged": ragged, **kwargs})
-        super().__init__(dtype=dtype, name=name, **common)
+        whole = dtype in _WHOLE_NUMBERS
+        super().__init__(dtype=None if whole else dtype, name=name, **common)
         if batch_shape is not None:
             if shape is not None or batch_size is not None or not isinstance(batch_shape, (list, tuple)):
                 raise ValueError(f"InputLayer: batch_shape={batch_shape} expects a tuple, and no shape or batch_size")
@@ -63,7 +69,7 @@ class InputLayer(SameShape):
         sizes = [None if n is None else positive_int("InputLayer", "shape", n) for n in shape]
         self.given_input_shape = (None, *sizes)
         self.built = True
-        Node(self, (), {}, KerasTensor((batch, *sizes), name=self.name))
+        Node(self, (), {}, KerasTensor((batch, *sizes), str(dtype) if whole else "float32", name=self.name))
 
     def call(self, x: Any, training: bool = False) -> Any:  # noqa: D102
         return x
@@ -84,7 +90,7 @@ def Input(  # noqa: N802
     Args:
         shape: the shape of one example, without the batch; None for a size that may vary.
         batch_size: the number of examples in a batch where it is fixed, for information.
-        dtype: None or "float32".
+        dtype: None, "float32", or an integer type, as images may have; everything is computed in float32.
         sparse: not supported.
         ragged: not supported.
         batch_shape: the shape with the batch first, in place of `shape` and `batch_size`.
@@ -106,7 +112,7 @@ def Input(  # noqa: N802
     return tensor
 
 
-class Dense(Layer):
+class Dense(Activated, Layer):
     """Every output sees every input: `activation(x @ kernel + bias)`, (N, ..., in) to (N, ..., units).
 
     Args:
@@ -136,8 +142,7 @@ class Dense(Layer):
     ) -> None:
         super().__init__(**kwargs)
         self.units = positive_int("Dense", "units", units)
-        self.activation = activations.get(activation)
-        self._fused, self._after = activations.split_fused(self.activation)
+        self.activation = activation
         self.use_bias = bool(use_bias)
         self.kernel_initializer = initializers.get(kernel_initializer)
         self.bias_initializer = initializers.get(bias_initializer)

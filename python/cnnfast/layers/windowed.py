@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from cnnfast import activations, initializers, ops
+from cnnfast import initializers, ops
+from cnnfast.layers.activated import Activated
 from cnnfast.layers.arguments import Sizes, per_axis, with_open_sizes
 from cnnfast.layers.base import Shape, fixed_size
 from cnnfast.layers.spatial import SpatialLayer
@@ -13,7 +14,7 @@ from cnnfast.layers.spatial import SpatialLayer
 Padding = str | int | Sequence[Sequence[int]]
 
 
-class WindowedLayer(SpatialLayer):
+class WindowedLayer(Activated, SpatialLayer):
     """What the convolutions share: the window's arguments, the bias, the activation."""
 
     def _set_window(self, kernel_size: Sizes, strides: Sizes, padding: Padding, dilation_rate: Sizes) -> None:
@@ -37,8 +38,7 @@ class WindowedLayer(SpatialLayer):
         return padding
 
     def _set_outputs(self, activation: Any, use_bias: bool, bias_initializer: Any) -> None:
-        self.activation = activations.get(activation)
-        self._fused, self._after = activations.split_fused(self.activation)
+        self.activation = activation
         self.use_bias = bool(use_bias)
         self.bias_initializer = initializers.get(bias_initializer)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import math
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -65,7 +66,8 @@ class Wrapper(Layer):
         inner = config["layer"]
         if not isinstance(inner, Layer):
             if _make_layer is None:
-                raise ValueError(f"{cls.__name__}: import cnnfast.models to make layers of configurations")
+                importlib.import_module("cnnfast.models")  # which says how layers are made of configurations
+            assert _make_layer is not None
             inner = _make_layer(inner, custom_objects)
         return cls(**{**config, "layer": inner})
 

@@ -49,9 +49,18 @@ def clone_model(
         start = [input_tensors] if input_tensors is not None else []
         if not start and model.built:
             start = [Input(model.input_shape[1:])]
-        return Sequential([*start, *copies], name=model.name)
+        return _class_of(model, Sequential)([*start, *copies], name=model.name)
     inputs, outputs = _replayed(model._known_graph(), input_tensors, clone)
-    return Model(inputs, outputs, name=model.name)
+    return _class_of(model, Model)(inputs, outputs, name=model.name)
+
+
+def _class_of(model: Model, base: type[Model]) -> Any:
+    """The model's own class, with its steps of training, where its constructor takes what the base's does."""
+    if type(model).__init__ is not base.__init__:
+        raise ValueError(
+            f"clone_model: {type(model).__name__} has a constructor of its own; make another with it, or from_config"
+        )
+    return type(model)
 
 
 def _fresh(layer: Layer) -> Layer:

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Union
 
 import numpy as np
 import numpy.typing as npt
 
+from cnnfast.autograd import Variable
+
 PathLike = Union[str, "os.PathLike[str]"]
+ORDER = "weights"  # the header's entry with the weights' names in the model's order
 
 
 def write_atomically(path: Path, data: bytes) -> None:
@@ -110,3 +114,29 @@ def may_write(path: PathLike, overwrite: bool) -> Path:
     if not overwrite and os.path.exists(path):
         raise FileExistsError(f"{os.fspath(path)}: there is such a file already, and overwrite is False")
     return Path(path)
+
+
+def as_stored(
+    named: Mapping[str, Variable], header: Mapping[str, str], file: Any, layers_named: bool = False
+) -> dict[str, Variable]:
+    """A model's weights by the names that a file has for them.
+
+    Layers that a constructor makes get new names every time. Where the names differ, but the weights' shapes are the
+    same one after the other, the order tells which is which.
+
+    Args:
+        named: the weights by the model's names.
+        header: the file's.
+        file: the opened file.
+        layers_named: whether the model's own layers, the first part of a name, must be called as in the file.
+    """
+    stored = json.loads(header.get(ORDER, "[]"))
+    present = set(file.keys())
+    if list(named) == stored or len(stored) != len(named) or not present.issuperset(stored):
+        return dict(named)
+    if layers_named and [s.split("/")[0] for s in stored] != [name.split("/")[0] for name in named]:
+        return dict(named)
+    shapes = [tuple(file.get_slice(name).get_shape()) for name in stored]
+    if shapes != [variable.shape for variable in named.values()]:
+        return dict(named)
+    return dict(zip(stored, named.values(), strict=True))

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from cnnfast import layers
-from cnnfast.autograd import FloatArray, Variable
+from cnnfast.autograd import FloatArray
 from cnnfast.models.fusion import WEIGHTED, NormalizedSum, penalised
 from cnnfast.models.steps import Step, note_last_uses, readers
 
@@ -29,15 +29,17 @@ class FoldedLayer:
     def __init__(self, layer: Any, normalization: layers.BatchNormalization, activation: str | None) -> None:
         self._layer, self._normalization, self._activation = layer, normalization, activation
         self._weights: tuple[FloatArray, FloatArray] | None = None
-        self._made_at = -1
+        self._made_at: tuple[Any, ...] = ()
 
     def __call__(self, x: Any, training: bool | None = None) -> Any:
         """The normalized and activated output."""
-        layer = self._layer
-        sources: list[Variable] = [*layer.weights, *self._normalization.weights]
-        changes = sum(v.changes for v in sources)
-        if self._weights is None or changes != self._made_at:
-            self._weights, self._made_at = self._folded(), changes
+        layer, norm = self._layer, self._normalization
+        if not layer.weighted_alone():  # it was given an activation since
+            return norm.normalized(layer(x), False, self._activation)
+        sources = (layer.kernel, layer.bias, norm.gamma, norm.beta, norm.moving_mean, norm.moving_variance)
+        made_at = (norm.epsilon, *((id(v), v.changes) for v in sources if v is not None))
+        if self._weights is None or made_at != self._made_at:
+            self._weights, self._made_at = self._folded(), made_at
         with layer.naming_errors():
             return layer.weighted(x, *self._weights, self._activation)
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from cnnfast import activations, layers
+from cnnfast import activations, layers, ops
 from cnnfast.layers.base import Layer
 from cnnfast.layers.operation import OperationLayer
 from cnnfast.models.steps import Step, readers
@@ -31,6 +31,8 @@ class WeightedActivation:
     def __call__(self, x: Any, training: bool | None = None) -> Any:
         """The activated output."""
         layer = self._layer
+        if not layer.weighted_alone():  # it was given an activation since
+            return ops.activation(layer(x), self._activation)
         with layer.naming_errors():
             return layer.weighted(x, layer.kernel, layer.bias, self._activation)
 

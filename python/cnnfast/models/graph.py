@@ -206,7 +206,11 @@ class Graph:
             if missing:
                 raise ValueError(f"{self.owner} expects inputs named {keys}, got {list(given)}")
             return [given[key] for key in keys]
-        if not isinstance(structure, (list, tuple, dict)):
+        if isinstance(structure, dict):
+            raise ValueError(
+                f"{self.owner} expects a dict with the inputs {list(structure)}, got {type(given).__name__}"
+            )
+        if not isinstance(structure, (list, tuple)):
             if isinstance(given, (list, tuple)) and len(given) == 1:
                 return [given[0]]
             return [given]

@@ -22,18 +22,20 @@ from cnnfast.symbolic import KerasTensor, Node
 def graph_config(graph: Graph) -> dict[str, Any]:
     """The layers, their calls, and which tensors are inputs and outputs."""
     calls: dict[Layer, list[Node]] = {layer: [] for layer in graph.layers}
+    # An input that is another layer's output gets an Input of its own.
+    inputs: dict[int, InputLayer] = {}
     for tensor in graph.inputs:
-        if tensor.node is None or not isinstance(tensor.node.layer, InputLayer):
-            raise ValueError(f"{graph.owner}: a model cut out behind {tensor!r} has no configuration of its own")
-        calls.setdefault(tensor.node.layer, [])
+        made_by = None if tensor.node is None else tensor.node.layer
+        source = made_by if isinstance(made_by, InputLayer) else InputLayer(tensor.shape[1:], tensor.shape[0])
+        inputs[id(tensor)] = source
+        calls.setdefault(source, [])
     for node in graph.nodes:
         calls[node.layer].append(node)
     history = {id(node): (layer.name, number) for layer, nodes in calls.items() for number, node in enumerate(nodes)}
-    for tensor in graph.inputs:
-        assert tensor.node is not None
-        history[id(tensor.node)] = (tensor.node.layer.name, 0)
 
     def place(tensor: KerasTensor) -> list[Any]:
+        if id(tensor) in inputs:
+            return [inputs[id(tensor)].name, 0, 0]
         name, number = history[id(tensor.node)]
         return [name, number, tensor.index]
 

@@ -54,6 +54,7 @@ class Model(Trainer, Layer):
 
     _names_errors = False
     _graph: Graph | None = None
+    built_for: Any = None  # the inputs' shapes, of a subclass that made its weights from them
 
     def __init__(
         self,
@@ -163,11 +164,11 @@ class Model(Trainer, Layer):
         A subclass with layers in its attributes is run once on zeros.
         """
         if self._graph is None and not self.built:
-            self.built = True
+            self.built, self.built_for = True, input_shape
             try:
                 map_leaves(np.shape, self.call(_zeros(input_shape)))
             except BaseException:
-                self.built = False
+                self.built, self.built_for = False, None
                 raise
 
     def call(self, x: Any, training: bool | None = None) -> Any:

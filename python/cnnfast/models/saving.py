@@ -22,7 +22,9 @@ from cnnfast.autograd import Variable
 from cnnfast.layers.base import Layer, initial_weights_from
 from cnnfast.layers.wrapper import make_wrapped_layers_with
 from cnnfast.models.files import (
+    ORDER,
     PathLike,
+    as_stored,
     damage_as_value_error,
     may_write,
     opened,
@@ -73,7 +75,10 @@ def save_model(
         "version": str(VERSION),
         "architecture": _json({"class_name": type(model).__name__, "config": model.get_config()}, "the architecture"),
         "user": _json(dict(metadata or {}), "metadata"),
+        ORDER: _json(list(named), "names"),
     }
+    if getattr(model, "built_for", None) is not None:
+        header["built_for"] = _json(model.built_for, "the shape of the inputs")
     if include_optimizer and model.compiled and model.optimizer is not None:
         training = _training_config(model, named)
         if training is not None:
@@ -111,12 +116,15 @@ def load_model(
             architecture = json.loads(header["architecture"])
             with initial_weights_from(_budget(elements)):
                 model: Any = layer_from_config(architecture, custom_objects)
+            if not model.built and "built_for" in header:
+                with initial_weights_from(_budget(elements)):
+                    model.build(json.loads(header["built_for"]))
             if not model.built:
                 raise ValueError("the architecture does not tell the input's shape")
             training = json.loads(header["training"]) if compile and "training" in header else None
             if training is not None:
                 model.compile_from_config(_compile_config(training), custom_objects)
-        named = named_weights(model)
+        named = as_stored(named_weights(model), header, file, "layers" in architecture["config"])
         unknown = sorted(set(names) - set(named) - {n for n in names if n.startswith(PREFIX)})
         if unknown:
             raise ValueError(f"{filepath}: the weights {unknown[:5]} belong to no layer of the architecture")

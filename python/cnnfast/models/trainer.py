@@ -104,6 +104,7 @@ class Trainer(Steps):
             validation_data,
             batch_size if validation_batch_size is None else validation_batch_size,
             validation_steps,
+            by_class=class_weight is not None,
         )
         validates = _validation_epochs(validation_freq)
         data = Epochs("fit", source, steps_per_epoch)
@@ -320,12 +321,20 @@ class Trainer(Steps):
             raise TypeError(f"{owner}: y is missing; pass the labels of the {len(x)} examples in x")
 
     def _validation(
-        self, source: Source, split: float, given: Any, batch_size: int | None, steps: int | None
+        self,
+        source: Source,
+        split: float,
+        given: Any,
+        batch_size: int | None,
+        steps: int | None,
+        by_class: bool = False,
     ) -> Epochs | None:
         if given is None and split:
             if not isinstance(source, ArraySource):
                 raise ValueError("fit: validation_split expects x and y as arrays; give validation_data instead")
             given = source.split(split)
+            if by_class:  # the weights of classes are for learning, not for judging
+                given = given[:2]
         if given is None:
             return None
         if not is_stream(given) and (not isinstance(given, (list, tuple)) or len(given) not in (1, 2, 3)):

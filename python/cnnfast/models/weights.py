@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import warnings
 from typing import Any
 
-from cnnfast.models.files import PathLike, may_write, opened, stored_weight, write_atomically
+from cnnfast.models.files import ORDER, PathLike, as_stored, may_write, opened, stored_weight, write_atomically
 from cnnfast.models.saving import named_weights
 
 
@@ -15,7 +16,8 @@ def save_weights(model: Any, filepath: PathLike, overwrite: bool = True) -> None
 
     _check_built(model, "save_weights")
     arrays = {name: variable.numpy() for name, variable in named_weights(model).items()}
-    write_atomically(may_write(filepath, overwrite), save(arrays, metadata={"format": "cnnfast-weights"}))
+    header = {"format": "cnnfast-weights", ORDER: json.dumps(list(arrays))}
+    write_atomically(may_write(filepath, overwrite), save(arrays, metadata=header))
 
 
 def load_weights(model: Any, filepath: PathLike, skip_mismatch: bool = False) -> None:
@@ -23,7 +25,7 @@ def load_weights(model: Any, filepath: PathLike, skip_mismatch: bool = False) ->
     _check_built(model, "load_weights")
     found = {}
     with opened(filepath) as file:
-        for name, variable in named_weights(model).items():
+        for name, variable in as_stored(named_weights(model), file.metadata() or {}, file).items():
             try:
                 found[name] = (variable, stored_weight(filepath, file, name, variable.shape))
             except ValueError as error:

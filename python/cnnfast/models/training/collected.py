@@ -46,6 +46,12 @@ class Collected:
                 parts.append(array)
             return
         stop = self._filled + len(arrays[0])
+        if stop > len(self._whole[0]):  # the model makes more rows than it is given
+            self._parts = [
+                [whole[: self._filled].copy(), array] for whole, array in zip(self._whole, arrays, strict=True)
+            ]
+            self._whole = None
+            return
         for whole, array in zip(self._whole, arrays, strict=True):
             whole[self._filled : stop] = array
         self._filled = stop
