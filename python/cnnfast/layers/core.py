@@ -14,7 +14,6 @@ from cnnfast.layers.arguments import checked_data_format
 from cnnfast.layers.base import Layer, SameShape, Shape, fixed_size
 from cnnfast.symbolic import KerasTensor, Node
 
-
 # What an input may be said to be made of; it is computed with as float32 all the same.
 _WHOLE_NUMBERS = ("bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64")
 
