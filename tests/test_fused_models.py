@@ -103,6 +103,15 @@ def test_results_that_others_read_are_not_joined():
     assert not any(k is NormalizedSum for k in kinds(residual_net(False)._graph.steps[5:]))
 
 
+def test_sums_by_a_layer_are_joined_where_shapes_agree():
+    x = layers.Input((6, 6, 2))
+    y = layers.BatchNormalization()(layers.Conv2D(2, 3, padding="same")(x))
+    joined = Model(x, layers.ReLU()(layers.Add()([y, x])))
+    assert kinds(joined._graph.steps) == [layers.Conv2D, NormalizedSum]
+    spread = Model(x, layers.ReLU()(layers.Add()([y, layers.GlobalMaxPooling2D(keepdims=True)(x)])))
+    assert NormalizedSum not in kinds(spread._graph.steps)
+
+
 def test_layers_with_a_penalty_on_their_output_are_not_joined():
     x = layers.Input((6, 6, 2))
     y = layers.ReLU()(layers.Conv2D(3, 3, activity_regularizer="l2")(x))

@@ -13,7 +13,6 @@ from collections.abc import Iterable
 from typing import Any
 
 from cnnfast import activations, layers, ops
-from cnnfast.layers.base import Layer
 from cnnfast.layers.operation import OperationLayer
 from cnnfast.models.steps import Step, readers
 
@@ -135,7 +134,7 @@ def _summed(step: Step) -> list[Any] | None:
     if type(layer) is OperationLayer and layer.function == "add":
         parts = list(step.args)
         same = not step.kwargs
-    elif isinstance(layer, Layer) and type(layer).__name__ == "Add" and type(layer).__module__.startswith("cnnfast."):
+    elif type(layer) is layers.Add:
         parts = list(step.args[0]) if isinstance(step.args[0], list) else []
         same = not step.kwargs
     else:
