@@ -92,7 +92,7 @@ _LAZY_NAMES = {
     "Optimizer": "optimizers",
     "Regularizer": "regularizers",
     "Sequential": "models",
-    "load_model": "models.saving",
+    "load_model": "models.formats",
 }
 
 # OpenMP's threads do not survive a fork: the child computes on one.

@@ -294,21 +294,22 @@ class Model(Trainer, Layer):
         metadata: Mapping[str, Any] | None = None,
         include_optimizer: bool = True,
     ) -> None:
-        """Write the model to one .safetensors file; see `cnnfast.models.save_model`."""
-        from cnnfast.models.saving import save_model
+        """Write the model to a file, in the format that its suffix names; see `cnnfast.models.save_model`."""
+        from cnnfast.models.formats import save_model
 
-        save_model(self, filepath, overwrite, metadata=metadata, include_optimizer=include_optimizer)
+        own = {} if metadata is None else {"metadata": metadata}
+        save_model(self, filepath, overwrite, include_optimizer=include_optimizer, **own)
 
     def save_weights(self, filepath: Any, overwrite: bool = True) -> None:
-        """Write the weights alone, by the names of their layers, to a .safetensors file.
+        """Write the weights alone, by the names of their layers, in the format that the path's suffix names.
 
         Raises:
-            ValueError: the model is not built.
+            ValueError: the model is not built, or no format has that suffix.
             FileExistsError: there is such a file, and `overwrite` is False.
         """
-        from cnnfast.models.weights import save_weights
+        from cnnfast.models.formats import function_for
 
-        save_weights(self, filepath, overwrite)
+        function_for(filepath, "save_weights")(self, filepath, overwrite)
 
     def load_weights(self, filepath: Any, skip_mismatch: bool = False) -> None:
         """Read weights that `save_weights` (or `save`) wrote, by the names of their layers.
@@ -319,11 +320,12 @@ class Model(Trainer, Layer):
 
         Raises:
             FileNotFoundError: there is no such file.
-            ValueError: the model is not built, or the file is damaged or does not fit; then no weight is changed.
+            ValueError: the model is not built, no format has that suffix, or the file is damaged or does not fit;
+                then no weight is changed.
         """
-        from cnnfast.models.weights import load_weights
+        from cnnfast.models.formats import function_for
 
-        load_weights(self, filepath, skip_mismatch)
+        function_for(filepath, "load_weights")(self, filepath, skip_mismatch)
 
     def to_json(self, **kwargs: Any) -> str:
         """The architecture as JSON, for `cnnfast.models.model_from_json`; `kwargs` are those of `json.dumps`."""
