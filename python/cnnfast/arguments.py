@@ -10,9 +10,13 @@ _REASONS = {
     "lora_rank": "low-rank adapters are not supported",
     "lora_alpha": "low-rank adapters are not supported",
     "quantization_config": "quantization is not supported",
+    "quantization_mode": "quantization is not supported",
     "autocast": "everything is computed in float32",
     "synchronized": "statistics are not shared between machines",
     "renorm": "batch renormalization is not supported",
+    "renorm_clipping": "batch renormalization is not supported",
+    "renorm_momentum": "batch renormalization is not supported",
+    "rms_scaling": "use RMSNormalization",
     "batch_input_shape": "give input_shape without the batch dimension",
     "input_dim": "give input_shape=(n,), or put an Input layer first",
     "weights": "build the layer and call set_weights",
@@ -26,6 +30,16 @@ _REASONS = {
     "mask": "masks are not supported",
     "optional": "every input is required",
 }
+
+
+def unsupported_reason(name: str) -> str:
+    """Why an argument that exists elsewhere is not taken here.
+
+    Example:
+        >>> unsupported_reason("sparse")
+        'sparse arrays are not supported'
+    """
+    return _REASONS.get(name, "there is no such argument here")
 
 
 def refuse_unsupported(owner: str, given: Mapping[str, Any]) -> None:

@@ -167,6 +167,9 @@ def layer_from_config(entry: Mapping[str, Any], custom_objects: Mapping[str, Any
     from cnnfast.models.model import Model
     from cnnfast.models.sequential import Sequential
 
+    if isinstance(entry, Mapping) and isinstance(entry.get("layer"), Layer):
+        made: Layer = entry["layer"]  # what several models of a foreign configuration hold
+        return made
     if not isinstance(entry, Mapping) or not isinstance(entry.get("config"), Mapping):
         raise ValueError(f"a layer expects class_name and config, got {entry!r}")
     name = entry.get("class_name")

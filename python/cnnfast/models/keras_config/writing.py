@@ -1,0 +1,182 @@
+"""What Keras is told about a model of this library."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from cnnfast import layers
+from cnnfast.configured import serialize
+from cnnfast.layers.base import Layer
+from cnnfast.layers.core import InputLayer
+from cnnfast.layers.operation import OperationLayer
+from cnnfast.models.graph_config import graph_config
+from cnnfast.models.keras_config.operations import keras_operation
+from cnnfast.models.model import Model
+from cnnfast.models.sequential import Sequential
+from cnnfast.symbolic import is_shape, shapes_of
+
+# Layers that Keras does not have.
+_OURS_ALONE = ("LocalResponseNormalization", "Maxout", "Whitening")
+# Arguments that some of its layers do not take.
+_NOT_TAKEN = {f"SpatialDropout{rank}D": ("trainable",) for rank in (1, 2, 3)}
+_OBJECTS = {"_initializer": "initializers", "_regularizer": "regularizers", "_constraint": "constraints"}
+
+
+def to_keras_config(model: Any) -> dict[str, Any]:
+    """A model's architecture in Keras 3's form, which `keras.models.model_from_json` reads as JSON.
+
+    Weights of the one fit the other in their order, as `get_weights` gives and `set_weights` takes them.
+
+    Args:
+        model: a `Sequential`, a model made of symbolic tensors, or a layer.
+
+    Raises:
+        ValueError: it holds a class or an argument that Keras does not have: one of your own, or of this library alone.
+        TypeError: a layer was made with something that has no name.
+
+    Example:
+        >>> net = Sequential([layers.Input((3,)), layers.Dense(2)])
+        >>> config = to_keras_config(net)
+        >>> config["class_name"], config["config"]["layers"][0]["config"]["batch_shape"]
+        ('Sequential', [None, 3])
+    """
+    return _entry(model)
+
+
+def _entry(layer: Any) -> dict[str, Any]:
+    if isinstance(layer, Sequential):
+        return _told("keras", layer, _sequential(layer))
+    if isinstance(layer, Model):
+        if type(layer) is not Model:
+            raise ValueError(f"to_keras_config: {layer.name} is of a class of your own, {type(layer).__name__}")
+        entry = _told("keras.src.models.functional", layer, _functional(layer))
+        return {**entry, "class_name": "Functional", "registered_name": "Functional"}
+    if isinstance(layer, InputLayer):
+        return _told("keras.layers", layer, _input(layer))
+    name = type(layer).__name__
+    if name in _OURS_ALONE or layers.BUILT_IN.get(name) is not type(layer):
+        raise ValueError(f"to_keras_config: Keras has no layer {name}")
+    return _told("keras.layers", layer, _layer(layer))
+
+
+def _told(module: str, layer: Any, config: dict[str, Any]) -> dict[str, Any]:
+    entry = {"module": module, "class_name": type(layer).__name__, "config": config, "registered_name": None}
+    shape = _built_for(layer)
+    return entry if shape is None else {**entry, "build_config": {"input_shape": shape}}
+
+
+def _built_for(layer: Any) -> Any:
+    """The shape of a layer's first call, where one array enters it."""
+    if isinstance(layer, Sequential):
+        return list(layer.input_shape) if layer.built else None
+    if isinstance(layer, (Model, InputLayer)) or not layer._inbound_nodes or not layer.built:
+        return None
+    shape = shapes_of(layer._inbound_nodes[0].args[0])
+    return list(shape) if is_shape(shape) else None
+
+
+def _policy() -> dict[str, Any]:
+    config = {"name": "float32"}
+    return {"module": "keras", "class_name": "DTypePolicy", "config": config, "registered_name": None}
+
+
+def _input(layer: InputLayer) -> dict[str, Any]:
+    tensor = layer.output
+    return {
+        "batch_shape": list(tensor.shape),
+        "dtype": tensor.dtype,
+        "sparse": False,
+        "ragged": False,
+        "name": layer.name,
+    }
+
+
+def _layer(layer: Layer) -> dict[str, Any]:
+    config = layer.get_config()
+    if config.pop("learning_rate_multiplier", 1.0) != 1.0:
+        raise ValueError(f"to_keras_config: {layer.name}: Keras has no learning_rate_multiplier")
+    for key in ("input_shape", *_NOT_TAKEN.get(type(layer).__name__, ())):
+        config.pop(key, None)
+    found = {key: _value(key, value, layer) for key, value in config.items()}
+    return {**found, "dtype": _policy()}
+
+
+def _value(key: str, value: Any, layer: Any) -> Any:
+    if key == "layer":
+        return _entry(layer.layer)
+    if key == "activation" and isinstance(layer.activation, Layer):
+        return _entry(layer.activation)
+    if isinstance(value, Mapping) and set(value) == {"class_name", "config"}:
+        kind = next((kind for suffix, kind in _OBJECTS.items() if key.endswith(suffix)), None)
+        module = f"keras.{kind}" if kind else "keras.random" if key == "seed" else None
+        if module is not None:
+            return {"module": module, **value, "registered_name": None}
+    return value
+
+
+def _sequential(model: Sequential) -> dict[str, Any]:
+    entries = [_entry(layer) for layer in model._layers]
+    shape = list(model.input_shape) if model.built else None
+    if model.built and not (model._layers and isinstance(model._layers[0], InputLayer)):
+        first = InputLayer(batch_shape=shape)
+        entries.insert(0, _entry(first))
+    config = {"name": model.name, "trainable": model.trainable, "dtype": _policy(), "layers": entries}
+    return config if shape is None else {**config, "build_input_shape": shape}
+
+
+def _functional(model: Model) -> dict[str, Any]:
+    told = graph_config(model._known_graph())
+    by_name = {layer.name: layer for layer in model._known_graph().layers}
+    models, entries = set(), []
+    for given in told["layers"]:
+        layer = by_name.get(given["name"])
+        nodes = [{key: _argument(value) for key, value in node.items()} for node in given["inbound_nodes"]]
+        if layer is None:  # an Input that stands for another layer's output
+            layer = InputLayer.from_config(given["config"])
+        if isinstance(layer, OperationLayer):
+            entries.append(_operation(layer, nodes))
+            continue
+        if isinstance(layer, Model) and not isinstance(layer, Sequential):
+            models.add(layer.name)
+        entries.append({**_entry(layer), "name": layer.name, "inbound_nodes": nodes})
+    # In the places of outputs, Keras keeps the first number for a model's call of itself.
+    outputs = _shifted(told["output_layers"], models)
+    config = {"name": model.name, "trainable": model.trainable, "layers": entries}
+    return {**config, "input_layers": told["input_layers"], "output_layers": outputs}
+
+
+def _operation(layer: OperationLayer, nodes: list[dict[str, Any]]) -> dict[str, Any]:
+    entry: dict[str, Any] = {}
+    calls = []
+    for node in nodes:
+        kwargs = {key: value for key, value in node["kwargs"].items() if key != "training"}
+        written = keras_operation(layer.function, layer.name, node["args"], kwargs)
+        found = {"module": written.module, "class_name": written.class_name, "config": written.config}
+        if entry and found != entry:
+            raise ValueError(f"to_keras_config: {layer.name} is called in several ways, which Keras cannot tell")
+        entry = found
+        calls.append({"args": written.args, "kwargs": {}})
+    return {**entry, "registered_name": entry["class_name"], "name": layer.name, "inbound_nodes": calls}
+
+
+def _argument(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_argument(item) for item in value]
+    if not isinstance(value, Mapping):
+        return serialize(value, "to_keras_config: an argument")
+    if value.get("class_name") == "__tuple__":
+        return [_argument(item) for item in value["items"]]
+    if value.get("class_name") == "__array__":
+        return {"class_name": "__numpy__", "config": value["config"]}
+    if value.get("class_name") in ("__keras_tensor__", "__slice__", "__ellipsis__"):
+        return dict(value)
+    return {key: _argument(item) for key, item in value.items()}
+
+
+def _shifted(places: Any, models: set[str]) -> Any:
+    if isinstance(places, Mapping):
+        return {key: _shifted(part, models) for key, part in places.items()}
+    if len(places) == 3 and isinstance(places[0], str):
+        return [places[0], places[1] + (places[0] in models), places[2]]
+    return [_shifted(part, models) for part in places]
