@@ -31,7 +31,7 @@ KERNEL_SYSTEM_HEADERS = {"cstdint", "cstring", "emmintrin.h", "immintrin.h", "ar
 # The Python package's modules from the ground up. A module imports what is on lower floors, not on its own or above.
 PYTHON_FLOORS = [
     {"_core", "structure"},
-    {"tensor", "config", "downloads", "memory", "seeds", "symbolic"},
+    {"tensor", "config", "downloads", "extras", "memory", "seeds", "symbolic"},
     {"autograd"},
     {"ops", "gradcheck"},
     {"arguments", "configured", "naming", "random"},
@@ -39,6 +39,8 @@ PYTHON_FLOORS = [
     {"layers", "losses", "optimizers", "callbacks", "py_dataset"},
     {"metrics", "utils"},
     {"models"},
+    {"detection", "interop"},
+    {"applications"},
     {"datasets"},
     {"cli"},
     {"__init__", "__main__"},

@@ -50,11 +50,20 @@ def test_errors(tmp_path):
             save(tmp_path / "w.safetensors", overwrite=False)
     with pytest.raises(FileNotFoundError, match="no such file"):
         model.load_weights(tmp_path / "none.safetensors")
-    (tmp_path / "bad").write_bytes(b"12345678 no tensors")
+    (tmp_path / "bad.safetensors").write_bytes(b"12345678 no tensors")
     with pytest.raises(ValueError, match="not a model file, or damaged"):
-        model.load_weights(tmp_path / "bad")
+        model.load_weights(tmp_path / "bad.safetensors")
     with pytest.raises(ValueError, match="a model that is not built has no weights"):
-        Sequential([layers.Dense(2)]).save_weights(tmp_path / "x")
+        Sequential([layers.Dense(2)]).save_weights(tmp_path / "x.safetensors")
+
+
+@pytest.mark.parametrize("task", ["save", "save_weights", "load_weights"])
+def test_an_unknown_suffix_raises(tmp_path, task):
+    (tmp_path / "w.bin").write_bytes(b"")
+    with pytest.raises(
+        ValueError, match=rf"{task}: a file name with one of the endings .*\.safetensors.*, got .*w\.bin"
+    ):
+        getattr(small(), task)(tmp_path / "w.bin")
 
 
 def test_architecture_as_json():

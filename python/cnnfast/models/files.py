@@ -55,6 +55,19 @@ def _sync_folder(folder: Path) -> None:
             os.close(descriptor)
 
 
+def check_readable(path: PathLike) -> None:
+    """Refuse a path at which there is no file.
+
+    Raises:
+        FileNotFoundError: there is nothing.
+        IsADirectoryError: there is a folder.
+    """
+    if not os.path.exists(path):
+        raise FileNotFoundError(f"{os.fspath(path)}: no such file")
+    if os.path.isdir(path):
+        raise IsADirectoryError(f"{os.fspath(path)}: a folder, not a model file")
+
+
 @contextlib.contextmanager
 def opened(path: PathLike) -> Iterator[Any]:
     """A safetensors file to read from.
@@ -65,11 +78,8 @@ def opened(path: PathLike) -> Iterator[Any]:
     """
     from safetensors import SafetensorError, safe_open
 
+    check_readable(path)
     path = os.fspath(path)
-    if not os.path.exists(path):
-        raise FileNotFoundError(f"{path}: no such file")
-    if os.path.isdir(path):
-        raise IsADirectoryError(f"{path}: a folder, not a model file")
     try:
         with safe_open(path, framework="numpy") as file:
             yield file

@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
-from cnnfast.models.files import PathLike
+from cnnfast.models.files import PathLike, check_readable
 
 
 class Format(NamedTuple):
@@ -42,12 +42,16 @@ def function_for(path: PathLike, task: str) -> Callable[..., Any]:
         task: a field's name of `Format`.
 
     Raises:
+        FileNotFoundError: the task is to read a file that does not exist.
+        IsADirectoryError: it is to read a folder.
         ValueError: the suffix is unknown, or nothing does that task with it; the message lists those that can be used.
 
     Example:
-        >>> function_for("net.safetensors", "load").__name__
-        'load_model'
+        >>> function_for("net.safetensors", "save").__name__
+        'save_model'
     """
+    if task.startswith("load"):
+        check_readable(path)
     name = os.fspath(path).lower()
     suffix = next((suffix for suffix in FORMATS if name.endswith(suffix)), None)
     found = getattr(FORMATS[suffix], task) if suffix is not None else None
