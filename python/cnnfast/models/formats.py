@@ -31,6 +31,7 @@ FORMATS: dict[str, Format] = {
         "cnnfast.models.weights:save_weights",
         "cnnfast.models.weights:load_weights",
     ),
+    ".onnx": Format(save="cnnfast.interop.onnx_export:save_model"),
 }
 
 
@@ -78,6 +79,12 @@ def save_model(model: Any, filepath: PathLike, overwrite: bool = True, **options
         OSError: the file cannot be written.
     """
     function_for(filepath, "save")(model, filepath, overwrite, **options)
+
+
+def export_model(model: Any, filepath: PathLike, **options: Any) -> None:
+    """Write a model as ONNX, whatever the file's name; see `cnnfast.interop.export_onnx`."""
+    function: Callable[..., None] = importlib.import_module("cnnfast.interop.onnx_export").export_onnx
+    function(model, filepath, **options)
 
 
 def load_model(

@@ -300,6 +300,34 @@ class Model(Trainer, Layer):
         own = {} if metadata is None else {"metadata": metadata}
         save_model(self, filepath, overwrite, include_optimizer=include_optimizer, **own)
 
+    def export(
+        self,
+        filepath: Any,
+        format: str = "onnx",
+        verbose: bool | None = None,
+        input_signature: Any = None,
+        **kwargs: Any,
+    ) -> None:
+        """Write the model for other programs to run; see `cnnfast.interop.export_onnx`.
+
+        Args:
+            filepath: where.
+            format: "onnx", the only one.
+            verbose: whether to print where the file is.
+            input_signature: not supported: the model's inputs tell the shapes.
+            **kwargs: those of `export_onnx`: `opset`, `data_format`, `overwrite`, `metadata`.
+
+        Raises:
+            ValueError: another format, or what `export_onnx` raises.
+        """
+        from cnnfast.models.formats import export_model
+
+        if format != "onnx" or input_signature is not None:
+            raise ValueError(f"export: only format 'onnx' without input_signature, got {format!r}")
+        export_model(self, filepath, **kwargs)
+        if verbose:
+            print(f"The model was written to {filepath}")
+
     def save_weights(self, filepath: Any, overwrite: bool = True) -> None:
         """Write the weights alone, by the names of their layers, in the format that the path's suffix names.
 
