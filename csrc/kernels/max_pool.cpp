@@ -21,38 +21,59 @@ CNNFAST_INLINE IntVec load_winners(const int32_t* winners, int64_t place, int la
   return (IntVec)load_lanes(reinterpret_cast<const float*>(winners + place), lanes);
 }
 
-// The maximum over a window and its tap; load(offset) gives the values `offset` floats after the window's corner in its
-// first row and depth.
-template <int kTaps, typename Load>
-CNNFAST_INLINE void maximum(const PoolRow& r, const Span& taps, Load load, Vec& best, IntVec& winner) {
+// Calls body(value, tap) for the taps of a window one after the other; load(offset) gives the values `offset` floats
+// after the window's corner in its first row and depth.
+template <int kTaps, typename Load, typename Body>
+CNNFAST_INLINE void for_each_value(const PoolRow& r, const Span& taps, Load load, Body body) {
   const int64_t tap_step = r.width.dilation * r.channels;
-  best = broadcast(-__builtin_inff());
-  // Where everything is -inf, the first tap inside the array wins.
-  winner = broadcast_int(
-      static_cast<int32_t>((r.depth.begin * r.height_taps + r.height.begin) * r.width.window + taps.begin));
-  for (int64_t d = r.depth.begin; d < r.depth.end; ++d) {
-    for (int64_t h = r.height.begin; h < r.height.end; ++h) {
-      const int64_t line =
-          (r.depth.start + d * r.depth.dilation) * r.plane + (r.height.start + h * r.height.dilation) * r.row;
-      const int64_t first = (d * r.height_taps + h) * r.width.window;
-      for_each_tap<kTaps>(taps, [&](int64_t t) {
-        const Vec v = load(line + t * tap_step);
-        const IntVec better = ~(v <= best) & ~is_nan(best);
-        best = select(better, v, best);
-        winner = select_int(better, broadcast_int(static_cast<int32_t>(first + t)), winner);
+  const int64_t plane_step = r.depth.dilation * r.plane, line_step = r.height.dilation * r.row;
+  int64_t plane = (r.depth.start + r.depth.begin * r.depth.dilation) * r.plane +
+                  (r.height.start + r.height.begin * r.height.dilation) * r.row;
+  for (int64_t d = r.depth.begin; d < r.depth.end; ++d, plane += plane_step) {
+    int64_t line = plane, first = (d * r.height_taps + r.height.begin) * r.width.window;
+    for (int64_t h = r.height.begin; h < r.height.end; ++h, line += line_step, first += r.width.window) {
+      for_each_tap<kTaps>(taps, [&](int64_t t) CNNFAST_INLINE_LAMBDA {
+        body(load(line + t * tap_step), broadcast_int(static_cast<int32_t>(first + t)));
       });
     }
   }
 }
 
+// The maximum over a window and its tap.
+template <int kTaps, typename Load>
+CNNFAST_INLINE void maximum(const PoolRow& r, const Span& taps, Load load, Vec& best, IntVec& winner) {
+  // Where everything is -inf, the first tap inside the array wins.
+  const IntVec first = broadcast_int(
+      static_cast<int32_t>((r.depth.begin * r.height_taps + r.height.begin) * r.width.window + taps.begin));
+  best = broadcast(-__builtin_inff());
+  winner = first;
+  IntVec odd{};
+  for_each_value<kTaps>(r, taps, load, [&](Vec v, IntVec tap) CNNFAST_INLINE_LAMBDA {
+    winner = select_int(v > best, tap, winner);
+    best = max(v, best);
+    odd |= is_nan(v);
+  });
+  if (__builtin_expect(!any(odd), 1)) return;
+  best = broadcast(-__builtin_inff());
+  winner = first;
+  for_each_value<0>(r, taps, load, [&](Vec v, IntVec tap) CNNFAST_INLINE_LAMBDA {
+    const IntVec better = ~(v <= best) & ~is_nan(best);
+    best = select(better, v, best);
+    winner = select_int(better, tap, winner);
+  });
+}
+
 template <int kTaps, typename Winner>
-CNNFAST_INLINE void pool_pixel(const PoolRow& r, int64_t o, const Span& taps, const float* x, float* y,
+CNNFAST_INLINE void pool_pixel(const PoolRow& row, int64_t o, const Span& taps, const float* x, float* y,
                                Winner* winners) {
+  const PoolRow r = row;  // a local copy: stores to y cannot change it
   const float* corner = x + (o * r.width.stride - r.width.pad_before) * r.channels;
-  for_each_vector(r.channels, [&](int64_t c, int lanes) {
+  for_each_vector(r.channels, [&](int64_t c, int lanes) CNNFAST_INLINE_LAMBDA {
     Vec best;
     IntVec winner;
-    maximum<kTaps>(r, taps, [&](int64_t offset) { return load_lanes(corner + offset + c, lanes); }, best, winner);
+    maximum<kTaps>(
+        r, taps, [&](int64_t offset) CNNFAST_INLINE_LAMBDA { return load_lanes(corner + offset + c, lanes); }, best,
+        winner);
     store_lanes(y + o * r.channels + c, best, lanes);
     store_winners(winners, o * r.channels + c, winner, lanes);
   });
@@ -63,11 +84,12 @@ template <int kTaps, typename Winner>
 CNNFAST_INLINE void pool_across(const PoolRow& r, const Span& outputs, const float* x, float* y, Winner* winners) {
   const float* corner = x + (outputs.begin * r.width.stride - r.width.pad_before) * r.channels;
   const int64_t to = outputs.begin * r.channels;
-  for_each_vector((outputs.end - outputs.begin) * r.channels, [&](int64_t i, int lanes) {
+  for_each_vector((outputs.end - outputs.begin) * r.channels, [&](int64_t i, int lanes) CNNFAST_INLINE_LAMBDA {
     Vec best;
     IntVec winner;
     maximum<kTaps>(
-        r, {0, r.width.window}, [&](int64_t offset) { return gather(corner + offset, r.offsets + i, lanes); }, best,
+        r, {0, r.width.window},
+        [&](int64_t offset) CNNFAST_INLINE_LAMBDA { return gather(corner + offset, r.offsets + i, lanes); }, best,
         winner);
     store_lanes(y + to + i, best, lanes);
     store_winners(winners, to + i, winner, lanes);

@@ -130,14 +130,48 @@ CNNFAST_INLINE WideProduct multiply_wide(UintVec a, uint32_t b) {
 CNNFAST_INLINE Vec select(IntVec mask, Vec yes, Vec no) { return mask ? yes : no; }
 CNNFAST_INLINE IntVec select_int(IntVec mask, IntVec yes, IntVec no) { return mask ? yes : no; }
 // As IEEE comparisons say: where either operand is NaN, max and min give b.
-CNNFAST_INLINE Vec max(Vec a, Vec b) { return a > b ? a : b; }
-CNNFAST_INLINE Vec min(Vec a, Vec b) { return a < b ? a : b; }
+CNNFAST_INLINE Vec max(Vec a, Vec b) {
+#if defined(__AVX512F__)
+  return (Vec)_mm512_maskz_max_ps(0xffff, (__m512)a, (__m512)b);  // without a mask GCC 12 warns of its own header
+#elif defined(__AVX2__)
+  return (Vec)_mm256_max_ps((__m256)a, (__m256)b);
+#elif defined(__SSE2__)
+  return (Vec)_mm_max_ps((__m128)a, (__m128)b);
+#else
+  return a > b ? a : b;
+#endif
+}
+CNNFAST_INLINE Vec min(Vec a, Vec b) {
+#if defined(__AVX512F__)
+  return (Vec)_mm512_maskz_min_ps(0xffff, (__m512)a, (__m512)b);
+#elif defined(__AVX2__)
+  return (Vec)_mm256_min_ps((__m256)a, (__m256)b);
+#elif defined(__SSE2__)
+  return (Vec)_mm_min_ps((__m128)a, (__m128)b);
+#else
+  return a < b ? a : b;
+#endif
+}
 CNNFAST_INLINE Vec abs(Vec a) { return (Vec)((IntVec)a & broadcast_int(0x7fffffff)); }
 CNNFAST_INLINE Vec copysign(Vec magnitude, Vec sign) {
   const IntVec sign_bit = broadcast_int(INT32_MIN);
   return (Vec)(((IntVec)magnitude & ~sign_bit) | ((IntVec)sign & sign_bit));
 }
 CNNFAST_INLINE IntVec is_nan(Vec a) { return a != a; }
+// Whether a mask has a lane that is set.
+CNNFAST_INLINE bool any(IntVec mask) {
+#if defined(__AVX512F__)
+  return _mm512_test_epi32_mask((__m512i)mask, (__m512i)mask) != 0;
+#elif defined(__AVX2__)
+  return _mm256_movemask_ps((__m256)mask) != 0;
+#elif defined(__SSE2__)
+  return _mm_movemask_ps((__m128)mask) != 0;
+#elif defined(__aarch64__)
+  return vmaxvq_u32((uint32x4_t)mask) != 0;
+#else
+  return (mask[0] | mask[1] | mask[2] | mask[3]) != 0;
+#endif
+}
 
 CNNFAST_INLINE IntVec lane_index() {
   IntVec v;
@@ -188,7 +222,7 @@ CNNFAST_INLINE void store_partial(float* p, Vec v, int count) {
 #endif
 }
 
-// Bytes as integers and back, for values kept in a byte each.
+// Bytes as integers and back, for values (0 to 255) kept in a byte each.
 CNNFAST_INLINE IntVec load_bytes(const uint8_t* p, int count) {
 #if defined(__AVX512F__)
   return (IntVec)_mm512_maskz_cvtepu8_epi32(0xffff, _mm_maskz_loadu_epi8(static_cast<__mmask16>((1u << count) - 1), p));
@@ -207,7 +241,20 @@ CNNFAST_INLINE void store_bytes(uint8_t* p, IntVec values, int count) {
 #if defined(__AVX512F__)
   _mm512_mask_cvtepi32_storeu_epi8(p, static_cast<__mmask16>((1u << count) - 1), (__m512i)values);
 #else
-  const ByteVec v = __builtin_convertvector(values, ByteVec);
+  ByteVec v;
+#if defined(__SSE2__)
+  // A conversion of vectors would take lane after lane through general registers.
+#if defined(__AVX2__)
+  const __m128i words =
+      _mm_packs_epi32(_mm256_castsi256_si128((__m256i)values), _mm256_extracti128_si256((__m256i)values, 1));
+#else
+  const __m128i words = _mm_packs_epi32((__m128i)values, (__m128i)values);
+#endif
+  const __m128i bytes = _mm_packus_epi16(words, words);
+  std::memcpy(&v, &bytes, sizeof v);
+#else
+  v = __builtin_convertvector(values, ByteVec);
+#endif
   if (count == kLanes) {
     *reinterpret_cast<UnalignedByteVec*>(p) = v;
   } else {
