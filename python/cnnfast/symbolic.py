@@ -7,13 +7,14 @@ A `KerasTensor` knows its shape and the call that would compute it. Whatever ask
 
 from __future__ import annotations
 
+import contextlib
 import functools
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 import numpy as np
 
-from cnnfast.structure import leaves, map_leaves
+from cnnfast.structure import arranged_like, leaves, map_leaves
 
 Shape = tuple[int | None, ...]
 
@@ -30,7 +31,7 @@ class KerasTensor:
 
     Args:
         shape: the sizes, the batch first.
-        dtype: as what it would be given; everything is computed in float32.
+        dtype: the type of its elements: "float32", "bool" or that of whole numbers.
         name: unique where models look inputs up by it.
 
     Example:
@@ -156,37 +157,70 @@ def described(shapes: Any) -> Any:
     return parts if isinstance(shapes, list) else tuple(parts)
 
 
-# What stands for sizes that are not fixed when a function is tried out: the outputs' sizes that differ are open too.
-_TRIAL_SIZES = (2, 64), (3, 96)  # of the batch, of other axes
+# What stands for sizes that are not fixed when a function is tried out: of the batch, of other axes. The outputs' sizes
+# that differ between two trials are open too. The later pairs are for functions that divide an axis into parts.
+_TRIAL_SIZES = (2, 64), (3, 96), (4, 60), (6, 90), (10, 70), (12, 72), (14, 84)
 
 
-def tried_shapes(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    """The shapes that a function returns for symbolic arguments, found by calling it with zeros.
+def tried(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """New tensors like those that a function returns for symbolic arguments, found by calling it.
+
+    It is called with zeros and with ones of the arguments' types: sizes that differ depend on values and are open.
+
+    Raises:
+        ValueError: how many tensors it returns depends on a size that is open, or on values.
 
     Example:
-        >>> tried_shapes(lambda x: x[:, :2], (KerasTensor((None, 5)),), {})
-        (None, 2)
+        >>> tried(lambda x: x[:, :2] > 0.5, (KerasTensor((None, 5)),), {})
+        <KerasTensor shape=(None, 2), dtype=bool, name=keras_tensor>
     """
+    given = [leaf for leaf in leaves([args, kwargs]) if isinstance(leaf, KerasTensor)]
+    wanted = 2 if any(None in leaf.shape for leaf in given) else 1
+    results, error = [], None
+    for batch, size in _TRIAL_SIZES:
+        try:
+            results.append(_called(function, args, kwargs, batch, size, 0))
+        except (ValueError, TypeError, IndexError) as found:
+            error = error or found
+            continue
+        if len(results) == wanted:
+            break
+    if len(results) < wanted:
+        assert error is not None
+        raise error
+    with contextlib.suppress(ValueError, TypeError, IndexError):
+        results.append(_called(function, args, kwargs, batch, size, 1))
+    first, *others = [[np.asarray(leaf) for leaf in leaves(result)] for result in results]
+    if any(len(other) != len(first) for other in others):
+        raise ValueError(
+            f"{_named(function)}: how many tensors it returns depends on a size that is open, or on values"
+        )
+    tensors = []
+    for number, array in enumerate(first):
+        same = [other[number] for other in others]
+        if any(other.ndim != array.ndim for other in same):
+            raise ValueError(f"{_named(function)}: how many axes its result has depends on values")
+        sizes = [n if all(o.shape[i] == n for o in same) else None for i, n in enumerate(array.shape)]
+        tensors.append(KerasTensor(tuple(sizes), array.dtype.name))
+    return arranged_like(results[0], iter(tensors))
 
-    def result(batch: int, size: int) -> Any:
-        def zeros(leaf: Any) -> Any:
-            if not isinstance(leaf, KerasTensor):
-                return leaf
-            return np.zeros([n if n is not None else size if i else batch for i, n in enumerate(leaf.shape)], "f4")
 
-        return map_leaves(np.shape, function(*map_leaves(zeros, args), **map_leaves(zeros, kwargs)))
-
-    first = result(*_TRIAL_SIZES[0])
-    open_sizes = any(None in leaf.shape for leaf in leaves([args, kwargs]) if isinstance(leaf, KerasTensor))
-    return _open_where_different(first, result(*_TRIAL_SIZES[1])) if open_sizes else first
+def _named(function: Any) -> str:
+    return str(getattr(function, "name", None) or getattr(function, "__name__", "a function"))
 
 
-def _open_where_different(first: Any, second: Any) -> Any:
-    if is_shape(first):
-        return tuple(a if a == b else None for a, b in zip(first, second, strict=True))
-    if isinstance(first, dict):
-        return {key: _open_where_different(part, second[key]) for key, part in first.items()}
-    return type(first)(_open_where_different(a, b) for a, b in zip(first, second, strict=True))
+def _called(
+    function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], batch: int, size: int, value: int
+) -> Any:
+    """A function's result for arrays in place of tensors, all of one value."""
+
+    def filled(leaf: Any) -> Any:
+        if not isinstance(leaf, KerasTensor):
+            return leaf
+        sizes = [n if n is not None else size if i else batch for i, n in enumerate(leaf.shape)]
+        return np.full(sizes, value, leaf.dtype)
+
+    return function(*map_leaves(filled, args), **map_leaves(filled, kwargs))
 
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])

@@ -27,7 +27,7 @@ from cnnfast.symbolic import (
     has_symbolic,
     is_shape,
     shapes_of,
-    tried_shapes,
+    tried,
 )
 
 _weight_source: ContextVar[Callable[[tuple[int, ...]], Any] | None] = ContextVar("weight_source", default=None)
@@ -196,7 +196,7 @@ class Layer(Penalised):
                 return described(self.compute_output_shape(shapes))
         except (ValueError, TypeError) as error:
             self._raise_named(error)
-        return described(self._tried_shapes((x, *args), kwargs))
+        return self._tried((x, *args), kwargs)
 
     def compute_output_shape(self, input_shape: Any) -> Any:
         """The output's shape for an input's shape, both with the batch first and None for sizes that are not fixed.
@@ -207,12 +207,12 @@ class Layer(Penalised):
             input_shape: one shape, or a list, tuple or dict of them where the layer takes several inputs.
         """
         self._build_once(input_shape)
-        return self._tried_shapes((described(input_shape),), {})
+        return shapes_of(self._tried((described(input_shape),), {}))
 
-    def _tried_shapes(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        shapes = tried_shapes(self, args, kwargs)
-        self._clear_losses()  # those of the zeros that were tried
-        return shapes
+    def _tried(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        tensors = tried(self, args, kwargs)
+        self._clear_losses()  # those of what was tried
+        return tensors
 
     @property
     def input(self) -> Any:

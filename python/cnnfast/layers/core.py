@@ -24,7 +24,8 @@ class InputLayer(SameShape):
     Args:
         shape: the shape of one example, without the batch; None for a size that may vary.
         batch_size: the number of examples in a batch where it is fixed, for information.
-        dtype: None, "float32", or an integer type, as images may have; everything is computed in float32.
+        dtype: None, "float32", "bool" or an integer type: what a model is given is converted to it. Layers compute in
+            float32 all the same; operations such as `ops.take` use whole numbers as they are.
         sparse: not supported.
         ragged: not supported.
         batch_shape: the shape with the batch first, in place of `shape` and `batch_size`.
@@ -89,7 +90,8 @@ def Input(  # noqa: N802
     Args:
         shape: the shape of one example, without the batch; None for a size that may vary.
         batch_size: the number of examples in a batch where it is fixed, for information.
-        dtype: None, "float32", or an integer type, as images may have; everything is computed in float32.
+        dtype: None, "float32", "bool" or an integer type: what a model is given is converted to it. Layers compute in
+            float32 all the same; operations such as `ops.take` use whole numbers as they are.
         sparse: not supported.
         ragged: not supported.
         batch_shape: the shape with the batch first, in place of `shape` and `batch_size`.

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from typing import Any
 
 from cnnfast import ops
 from cnnfast.layers.base import Layer, unique_name
-from cnnfast.symbolic import SymbolicArgumentError, described, has_symbolic, note_operations_with, tried_shapes
+from cnnfast.ops.shaping import integers
+from cnnfast.symbolic import KerasTensor, Shape, SymbolicArgumentError, has_symbolic, note_operations_with, tried
 
 
 class OperationLayer(Layer):
@@ -44,10 +47,29 @@ class OperationLayer(Layer):
 
     def compute_output_spec(self, x: Any, /, *args: Any, **kwargs: Any) -> Any:
         """Symbolic tensors like those that a call with these arguments gives."""
-        return described(tried_shapes(self, (x, *args), kwargs))
+        if self.function == "reshape" and isinstance(x, KerasTensor):
+            return KerasTensor(_reshaped(x.shape, *args, **kwargs), x.dtype)
+        return tried(self, (x, *args), kwargs)
 
     def call(self, *args: Any, **kwargs: Any) -> Any:  # noqa: D102
         return self._compute(*args, **kwargs)
+
+
+def _reshaped(shape: Shape, newshape: int | Sequence[int]) -> Shape:
+    """The shape of `ops.reshape`'s result, whatever the sizes are that are not fixed."""
+    wanted = integers("reshape", "newshape", newshape)
+    if wanted.count(-1) > 1 or any(n < -1 for n in wanted):
+        raise ValueError(f"reshape: newshape expects sizes and at most one -1, got {wanted}")
+    known = math.prod(n for n in shape if n is not None)
+    filled = math.prod(n for n in wanted if n != -1)
+    if None not in shape:
+        if -1 in wanted and filled and known % filled == 0:
+            return tuple(known // filled if n == -1 else n for n in wanted)
+        if known != filled or -1 in wanted:
+            raise ValueError(f"reshape: x of shape {shape} ({known} elements) does not fill {wanted}")
+    elif -1 not in wanted and (filled % known if known else filled):
+        raise ValueError(f"reshape: x of shape {shape} cannot fill {wanted}, whatever its open sizes are")
+    return tuple(None if n == -1 else n for n in wanted)
 
 
 note_operations_with(OperationLayer)

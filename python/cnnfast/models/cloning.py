@@ -48,7 +48,7 @@ def clone_model(
         copies = [clone(layer) for layer in model.layers]
         start = [input_tensors] if input_tensors is not None else []
         if not start and model.built:
-            start = [Input(model.input_shape[1:])]
+            start = [Input(model.input_shape[1:], dtype=model.input.dtype)]
         return _class_of(model, Sequential)([*start, *copies], name=model.name)
     inputs, outputs = _replayed(model._known_graph(), input_tensors, clone)
     return _class_of(model, Model)(inputs, outputs, name=model.name)
@@ -72,7 +72,7 @@ def _fresh(layer: Layer) -> Layer:
 def _replayed(graph: Graph, input_tensors: Any, clone: Callable[[Layer], Layer]) -> tuple[Any, Any]:
     """The graph's inputs and outputs over new tensors and cloned layers."""
     if input_tensors is None:
-        new_inputs = [Input(t.shape[1:], t.shape[0], name=t.name) for t in graph.inputs]
+        new_inputs = [Input(t.shape[1:], t.shape[0], t.dtype, name=t.name) for t in graph.inputs]
     else:
         new_inputs = leaves(input_tensors)
     if len(new_inputs) != len(graph.inputs):

@@ -6,12 +6,16 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
 
+import numpy as np
+
+from cnnfast.autograd import Value, to_float32
 from cnnfast.layers.base import Layer
 from cnnfast.layers.core import InputLayer
 from cnnfast.layers.penalties import assigned_activity_regularizers
 from cnnfast.models.folding import folded
 from cnnfast.models.fusion import fused
 from cnnfast.models.steps import Step, note_last_uses, step_of
+from cnnfast.ops.dtypes import real_array
 from cnnfast.structure import arranged_like, leaves, map_leaves
 from cnnfast.symbolic import KerasTensor, Node
 
@@ -34,6 +38,8 @@ class Graph:
         self.input_structure, self.output_structure = inputs, outputs
         self.inputs = _tensors(owner, "inputs", inputs)
         self.outputs = _tensors(owner, "outputs", outputs)
+        # The types of the inputs' elements, where some are not float32.
+        self.dtypes = [t.dtype for t in self.inputs] if any(t.dtype != "float32" for t in self.inputs) else None
         self._given = {id(tensor): number for number, tensor in enumerate(self.inputs)}
         self.nodes = self._ordered_nodes()
         self.layers = self._ordered_layers()
@@ -155,6 +161,8 @@ class Graph:
             observe: called for every step with it and a function that makes it; returns what that returned.
             steps: other steps to the same results than `self.steps`.
         """
+        if self.dtypes is not None:
+            values = [_typed(self.owner, value, dtype) for value, dtype in zip(values, self.dtypes, strict=True)]
         slots: list[Any] = [None] * len(self._slots)
         slots[: len(values)] = values
         for step in self.steps if steps is None else steps:
@@ -173,7 +181,7 @@ class Graph:
 
     def shapes(self, input_shapes: list[Any]) -> Any:
         """The outputs' shapes, in their structure, from one shape for each of `inputs`."""
-        tensors = {id(old): KerasTensor(shape) for old, shape in zip(self.inputs, input_shapes, strict=True)}
+        tensors = {id(old): KerasTensor(shape, old.dtype) for old, shape in zip(self.inputs, input_shapes, strict=True)}
 
         def replaced(leaf: Any) -> Any:
             return tensors[id(leaf)] if isinstance(leaf, KerasTensor) else leaf
@@ -238,6 +246,15 @@ def _tensors(owner: str, what: str, structure: Any) -> list[KerasTensor]:
     if not found:
         raise ValueError(f"{owner}: {what} expects at least one tensor")
     return found
+
+
+def _typed(owner: str, value: Any, dtype: str) -> Any:
+    """An input as elements of the type that the model was made for."""
+    if dtype == "float32":
+        return value if isinstance(value, Value) else to_float32(value, owner)
+    array = real_array(value, owner)
+    with np.errstate(invalid="ignore"):
+        return array if array.dtype == dtype else array.astype(dtype)
 
 
 def _shapes(structure: Any) -> Any:

@@ -26,7 +26,9 @@ def graph_config(graph: Graph) -> dict[str, Any]:
     inputs: dict[int, InputLayer] = {}
     for tensor in graph.inputs:
         made_by = None if tensor.node is None else tensor.node.layer
-        source = made_by if isinstance(made_by, InputLayer) else InputLayer(tensor.shape[1:], tensor.shape[0])
+        source = (
+            made_by if isinstance(made_by, InputLayer) else InputLayer(tensor.shape[1:], tensor.shape[0], tensor.dtype)
+        )
         inputs[id(tensor)] = source
         calls.setdefault(source, [])
     for node in graph.nodes:

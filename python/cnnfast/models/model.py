@@ -14,7 +14,7 @@ from cnnfast.layers.operation import OperationLayer
 from cnnfast.models.graph import Graph
 from cnnfast.models.trainer import Trainer
 from cnnfast.structure import map_leaves
-from cnnfast.symbolic import Shape, is_shape
+from cnnfast.symbolic import Shape, SymbolicArgumentError, has_symbolic, is_shape
 
 if TYPE_CHECKING:
     from cnnfast.models.profiling import LayerProfile
@@ -171,6 +171,14 @@ class Model(Trainer, Layer):
                 self.built, self.built_for = False, None
                 raise
 
+    def _prepared(self, x: Any) -> Any:
+        graph = self._graph_if_known()
+        if graph is None or graph.dtypes is None:
+            return super()._prepared(x)
+        if has_symbolic(x):
+            raise SymbolicArgumentError(f"{self.name}: a symbolic tensor has no value")
+        return x  # the graph knows the type of each input
+
     def call(self, x: Any, training: bool | None = None) -> Any:
         """Compute the outputs; what subclasses define."""
         graph = self._known_graph()
@@ -188,7 +196,9 @@ class Model(Trainer, Layer):
         if not self.built or type(self).call is not Model.call:
             return self(x, training=False)
         graph = self._known_graph()
-        values = [to_float32(value, self.name) for value in graph.values_of(x)]
+        values = graph.values_of(x)
+        if graph.dtypes is None:
+            values = [to_float32(value, self.name) for value in values]
         return graph.run(values, training=False, steps=graph.inference_steps())
 
     def compute_output_shape(self, input_shape: Any) -> Any:

@@ -69,6 +69,19 @@ def real_array(x: Any, op: str, name: str = "x") -> npt.NDArray[Any]:
     return array if array.dtype.kind in "iub" and array.size else to_float32(x, op, name)
 
 
+def moved_array(x: Any, op: str, name: str = "x") -> npt.NDArray[Any]:
+    """`x` as an array: NumPy's integers and booleans as they are, all else (lists of numbers too) as float32.
+
+    Raises:
+        TypeError: `x` is not made of real numbers.
+
+    Example:
+        >>> moved_array(np.array([1, 2], "int32"), "reshape").dtype, moved_array([1, 2], "reshape").dtype
+        (dtype('int32'), dtype('float32'))
+    """
+    return x if type(x) is np.ndarray and x.dtype.kind in "iub" else to_float32(x, op, name)
+
+
 def rearranged(
     op: str,
     x: ArrayLike,

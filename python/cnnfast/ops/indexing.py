@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from cnnfast.autograd import ArrayLike, FloatArray, Value, is_recorded, record, to_float32
-from cnnfast.ops.dtypes import resolved_dtype
+from cnnfast.autograd import ArrayLike, FloatArray, Value, is_recorded, record
+from cnnfast.ops.dtypes import moved_array, resolved_dtype
 from cnnfast.ops.math import broadcast_operands, unbroadcast
 from cnnfast.ops.reductions import normalize_axes
 from cnnfast.ops.shaping import integers, ravel
@@ -29,13 +29,15 @@ def index(x: ArrayLike, key: Any) -> Any:
         >>> index([[1.0, 2.0], [3.0, 4.0]], (slice(None), 0))
         array([1., 3.], dtype=float32)
     """
-    array = to_float32(x, "index")
+    array = moved_array(x, "index")
     parts = key if isinstance(key, tuple) else (key,)
     if any(isinstance(part, Value) for part in parts):
         raise TypeError("index: positions must be integers, slices or boolean arrays, got a tensor (it is float32)")
     # A key that a list or array holds may be changed by the caller before the gradient is taken.
     parts = tuple(np.array(part) if isinstance(part, (list, np.ndarray)) else part for part in parts)
     y = np.asarray(array[parts])
+    if array.dtype.kind != "f":
+        return y
     shape = array.shape
 
     def vjp(dy: FloatArray, needs: Sequence[bool]) -> Sequence[FloatArray | None]:
@@ -80,7 +82,7 @@ def take(x: ArrayLike, indices: npt.ArrayLike, axis: int | None = None) -> Any:
     positions = as_integers("take", "indices", indices)
     if axis is None:
         return index(ravel(x), positions)
-    (a,) = normalize_axes("take", axis, to_float32(x, "take").shape)
+    (a,) = normalize_axes("take", axis, moved_array(x, "take").shape)
     return index(x, ((slice(None),) * a) + (positions,))
 
 
@@ -114,7 +116,7 @@ def split(x: ArrayLike, indices_or_sections: int | Sequence[int], axis: int = 0)
         >>> split([1.0, 2.0, 3.0, 4.0], 2)
         [array([1., 2.], dtype=float32), array([3., 4.], dtype=float32)]
     """
-    array = to_float32(x, "split")
+    array = moved_array(x, "split")
     (a,) = normalize_axes("split", axis, array.shape)
     length = array.shape[a]
     cuts = integers("split", "indices_or_sections", indices_or_sections)
@@ -135,8 +137,8 @@ def where(condition: Any, x1: ArrayLike | None = None, x2: ArrayLike | None = No
         x2: real numbers.
 
     Returns:
-        float32 of the common shape; without `x1` and `x2` the positions where `condition` holds: one integer array
-        per axis.
+        float32 of the common shape, or integers where arrays of such are given; without `x1` and `x2` the positions
+        where `condition` holds: one integer array per axis.
 
     Raises:
         TypeError: `x1` or `x2` is not made of real numbers.
@@ -151,6 +153,9 @@ def where(condition: Any, x1: ArrayLike | None = None, x2: ArrayLike | None = No
         return np.nonzero(chosen)
     if x1 is None or x2 is None:
         raise ValueError("where: expects both x1 and x2, or neither")
+    if _whole(x1) and _whole(x2) and not (isinstance(x1, int) and isinstance(x2, int)):
+        whole: tuple[Any, Any] = (x1, x2)
+        return np.where(chosen, *whole)
     a, b = broadcast_operands("where", x1, x2)
     try:
         np.broadcast_shapes(chosen.shape, a.shape, b.shape)
@@ -171,6 +176,11 @@ def where(condition: Any, x1: ArrayLike | None = None, x2: ArrayLike | None = No
         )
 
     return record("where", y, (x1, x2), vjp)
+
+
+def _whole(x: Any) -> bool:
+    """Whether x is an array of integers, or a number that goes with one."""
+    return (type(x) is np.ndarray and x.dtype.kind in "iub") or isinstance(x, (bool, int))
 
 
 def one_hot(x: Any, num_classes: int, axis: int = -1, dtype: Any = None, sparse: bool = False) -> npt.NDArray[Any]:

@@ -11,9 +11,11 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from cnnfast import _core
 from cnnfast.autograd import ENGINE_SIZE, ArrayLike, FloatArray, Tensor, record, to_float32
+from cnnfast.ops.dtypes import moved_array
 from cnnfast.ops.math import unbroadcast
 from cnnfast.ops.reductions import Axes, normalize_axes
 from cnnfast.tensor import wrap
@@ -46,7 +48,8 @@ def reshape(x: ArrayLike, newshape: int | Sequence[int]) -> Any:
         newshape: the shape; one length may be -1 and follows from the others.
 
     Returns:
-        float32. The result for a plain array may share its memory, as in NumPy.
+        float32, or integers where `x` is an array of such. The result for a plain array may share its memory, as in
+        NumPy.
 
     Raises:
         TypeError: `newshape` is not made of integers.
@@ -57,13 +60,15 @@ def reshape(x: ArrayLike, newshape: int | Sequence[int]) -> Any:
         array([[1., 2.],
                [3., 4.]], dtype=float32)
     """
-    array = to_float32(x, "reshape")
+    array = moved_array(x, "reshape")
     shape = array.shape
     wanted = integers("reshape", "newshape", newshape)
     try:
         y = array.reshape(wanted)
     except ValueError:
         raise ValueError(f"reshape: x of shape {shape} ({array.size} elements) does not fill {wanted}") from None
+    if array.dtype.kind != "f":
+        return y
     return record("reshape", y, (x,), lambda dy, needs: (dy.reshape(shape),))
 
 
@@ -108,11 +113,13 @@ def transpose(x: ArrayLike, axes: Sequence[int] | None = None) -> Any:
         array([[1., 3.],
                [2., 4.]], dtype=float32)
     """
-    array = to_float32(x, "transpose")
+    array = moved_array(x, "transpose")
     order = tuple(reversed(range(array.ndim))) if axes is None else normalize_axes("transpose", axes, array.shape)
     if len(order) != array.ndim:
         raise ValueError(f"transpose: axes {axes} must name each of the {array.ndim} axes of shape {array.shape} once")
     back = np.argsort(order)
+    if array.dtype.kind != "f":
+        return array.transpose(order)
     return record("transpose", array.transpose(order), (x,), lambda dy, needs: (dy.transpose(back),))
 
 
@@ -127,7 +134,7 @@ def moveaxis(x: ArrayLike, source: int | Sequence[int], destination: int | Seque
         >>> moveaxis(np.zeros((8, 28, 28, 3)), -1, 1).shape
         (8, 3, 28, 28)
     """
-    array = to_float32(x, "moveaxis")
+    array = moved_array(x, "moveaxis")
     sources = normalize_axes("moveaxis", source, array.shape)
     destinations = normalize_axes("moveaxis", destination, array.shape)
     if len(sources) != len(destinations):
@@ -149,7 +156,7 @@ def swapaxes(x: ArrayLike, axis1: int, axis2: int) -> Any:
         >>> swapaxes(np.zeros((2, 3, 4)), 0, -1).shape
         (4, 3, 2)
     """
-    array = to_float32(x, "swapaxes")
+    array = moved_array(x, "swapaxes")
     (first,) = normalize_axes("swapaxes", axis1, array.shape)
     (second,) = normalize_axes("swapaxes", axis2, array.shape)
     order = list(range(array.ndim))
@@ -172,7 +179,7 @@ def squeeze(x: ArrayLike, axis: Axes = None) -> Any:
         >>> squeeze([[1.0], [2.0]], axis=1)
         array([1., 2.], dtype=float32)
     """
-    array = to_float32(x, "squeeze")
+    array = moved_array(x, "squeeze")
     if axis is None:
         return reshape(x, [n for n in array.shape if n != 1])
     axes = normalize_axes("squeeze", axis, array.shape)
@@ -193,7 +200,7 @@ def expand_dims(x: ArrayLike, axis: int | Sequence[int]) -> Any:
         >>> expand_dims([1.0, 2.0], -1).shape
         (2, 1)
     """
-    array = to_float32(x, "expand_dims")
+    array = moved_array(x, "expand_dims")
     rank = array.ndim + len(integers("expand_dims", "axis", axis))
     axes = normalize_axes("expand_dims", axis, (1,) * rank)
     lengths = iter(array.shape)
@@ -212,21 +219,25 @@ def broadcast_to(x: ArrayLike, shape: int | Sequence[int]) -> Any:
         array([[1., 2.],
                [1., 2.]], dtype=float32)
     """
-    array = to_float32(x, "broadcast_to")
+    array = moved_array(x, "broadcast_to")
     wanted = integers("broadcast_to", "shape", shape)
     try:
         y = np.broadcast_to(array, wanted).copy()
     except ValueError:
         raise ValueError(f"broadcast_to: shape {array.shape} does not broadcast to {wanted}") from None
+    if array.dtype.kind != "f":
+        return y
     own = array.shape
     return record("broadcast_to", y, (x,), lambda dy, needs: (unbroadcast(dy, own),))
 
 
-def _list_of_arrays(op: str, xs: Any) -> tuple[list[Any], list[FloatArray]]:
-    """The arrays to join, as given and as float32."""
+def _list_of_arrays(op: str, xs: Any) -> tuple[list[Any], list[npt.NDArray[Any]]]:
+    """The arrays to join, as given and as float32, or as integers where all of them are arrays of such."""
     items = list(xs)
     if not items:
         raise ValueError(f"{op}: expects at least one array")
+    if all(type(x) is np.ndarray and x.dtype.kind in "iub" for x in items):
+        return items, items
     return items, [to_float32(x, op, f"xs[{i}]") for i, x in enumerate(items)]
 
 
@@ -254,6 +265,8 @@ def concatenate(xs: Sequence[ArrayLike], axis: int = 0) -> Any:
                 f"concatenate: xs[{i}] of shape {array.shape} does not fit xs[0] of shape {arrays[0].shape} "
                 f"along axis {axis}"
             )
+    if arrays[0].dtype.kind != "f":
+        return np.concatenate(arrays, axis=a)
     lengths = [array.shape[a] for array in arrays]
     ends = np.cumsum(lengths)[:-1].tolist()
     large = sum(array.size for array in arrays) >= ENGINE_SIZE
@@ -288,6 +301,9 @@ def stack(x: Sequence[ArrayLike], axis: int = 0) -> Any:
             raise ValueError(f"stack: x[{i}] has shape {array.shape}, x[0] has {arrays[0].shape}")
     (a,) = normalize_axes("stack", axis, (1, *arrays[0].shape))
 
+    if arrays[0].dtype.kind != "f":
+        return np.stack(arrays, axis=a)
+
     def vjp(dy: FloatArray, needs: Sequence[bool]) -> Sequence[FloatArray | None]:
         parts = np.moveaxis(dy, a, 0)
         return [parts[i] if need else None for i, need in enumerate(needs)]
@@ -310,8 +326,10 @@ def flip(x: ArrayLike, axis: Axes = None) -> Any:
         >>> flip([1.0, 2.0, 3.0])
         array([3., 2., 1.], dtype=float32)
     """
-    array = to_float32(x, "flip")
+    array = moved_array(x, "flip")
     axes = normalize_axes("flip", axis, array.shape)
+    if array.dtype.kind != "f":
+        return np.flip(array, axes)
     return record("flip", np.flip(array, axes), (x,), lambda dy, needs: (np.flip(dy, axes),))
 
 

@@ -111,14 +111,20 @@ class ArraySource(Source):
         return _taken(x, rows, as_input), _taken(y, rows), _taken(weights, rows)
 
 
-def as_input(x: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
-    """Inputs as float32.
+def as_input(x: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Inputs as float32; whole numbers that float32 cannot hold stay what they are.
 
     Example:
         >>> as_input(np.array([7], np.uint8))
         array([7.], dtype=float32)
+        >>> as_input(np.array([2**24 + 1]))
+        array([16777217])
     """
-    return x if x.dtype == np.float32 else x.astype(np.float32)
+    if x.dtype == np.float32:
+        return x
+    if x.dtype.kind in "iu" and x.dtype.itemsize > 2 and x.size and max(-int(x.min()), int(x.max())) > 2**24:
+        return x
+    return x.astype(np.float32)
 
 
 def _taken(value: Any, rows: Any, change: Callable[[Any], Any] | None = None) -> Any:
