@@ -59,11 +59,11 @@ def test_errors(tmp_path):
 
 @pytest.mark.parametrize("task", ["save", "save_weights", "load_weights"])
 def test_an_unknown_suffix_raises(tmp_path, task):
-    (tmp_path / "w.bin").write_bytes(b"")
+    (tmp_path / "w.dat").write_bytes(b"")
     with pytest.raises(
-        ValueError, match=rf"{task}: a file name with one of the endings .*\.safetensors.*, got .*w\.bin"
+        ValueError, match=rf"{task}: a file name with one of the endings .*\.safetensors.*, got .*w\.dat"
     ):
-        getattr(small(), task)(tmp_path / "w.bin")
+        getattr(small(), task)(tmp_path / "w.dat")
 
 
 def test_architecture_as_json():

@@ -7,9 +7,21 @@ from typing import Any
 
 _FUNCTIONS = {
     "export_onnx": "cnnfast.interop.onnx_export",
+    "load_torch_weights": "cnnfast.interop.torch.weights",
+    "read_safetensors": "cnnfast.interop.torch.reading",
+    "read_torch": "cnnfast.interop.torch.reading",
+    "save_torch": "cnnfast.interop.torch.writing",
+    "to_torch_state_dict": "cnnfast.interop.torch.weights",
 }
 
-__all__ = ["export_onnx"]
+__all__ = [
+    "export_onnx",
+    "load_torch_weights",
+    "read_safetensors",
+    "read_torch",
+    "save_torch",
+    "to_torch_state_dict",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -23,6 +23,11 @@ class Format(NamedTuple):
     load_weights: str | None = None
 
 
+_TORCH = Format(
+    save_weights="cnnfast.interop.torch.writing:save_weights",
+    load_weights="cnnfast.interop.torch.weights:load_weights",
+)
+
 # A suffix that ends in another one comes before it.
 FORMATS: dict[str, Format] = {
     ".safetensors": Format(
@@ -32,6 +37,9 @@ FORMATS: dict[str, Format] = {
         "cnnfast.models.weights:load_weights",
     ),
     ".onnx": Format(save="cnnfast.interop.onnx_export:save_model"),
+    ".pth": _TORCH,
+    ".pt": _TORCH,
+    ".bin": _TORCH,
 }
 
 
