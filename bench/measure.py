@@ -30,7 +30,8 @@ def difference(found: FloatArray, wanted: FloatArray) -> float:
     return float(np.linalg.norm(found.astype(np.float64) - wanted)) / (scale or 1.0)
 
 
-def _row(kind: str, name: str, pass_: str, times: Mapping[str, Times], **more: Any) -> Row:
+def row(kind: str, name: str, pass_: str, times: Mapping[str, Times], **more: Any) -> Row:
+    """A row of the results: the times of both sides, and their ratios."""
     peers = {layout: t for layout, t in times.items() if layout != OURS}
     best, median = min(t.best for t in peers.values()), min(t.median for t in peers.values())
     own = times[OURS]
@@ -66,7 +67,7 @@ def layer_rows(layer: Layer, peer: Peer, effort: Effort, chosen: Collection[str]
         times = interleaved({OURS: mine[pass_], **theirs[pass_]}, effort)
         rate = layer.flops / times[OURS].best / 1e9
         rows.append(
-            _row("layer", layer.name, pass_, times, classes=layer.classes, flops=layer.flops, gflops=rate,
+            row("layer", layer.name, pass_, times, classes=layer.classes, flops=layer.flops, gflops=rate,
                  peak=peak, percent=100 * rate / peak, algorithm=algorithms.get(pass_, ""))
         )  # fmt: skip
     return rows
@@ -106,7 +107,7 @@ def network_rows(network: Network, size: int, peer: Peer, effort: Effort, chosen
         method = "infer" if pass_ == "inference" else "train_step"
         functions = {OURS: getattr(mine, method), **{k: getattr(r, method) for k, r in theirs.items()}}
         times = interleaved(functions, effort)
-        rows.append(_row("network", name, pass_, times, network=network.name, batch=size))
+        rows.append(row("network", name, pass_, times, network=network.name, batch=size))
     return rows
 
 

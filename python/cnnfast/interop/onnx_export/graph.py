@@ -28,7 +28,7 @@ from cnnfast.layers.operation import OperationLayer
 from cnnfast.models.graph import Graph
 from cnnfast.models.model import Model
 from cnnfast.structure import leaves, map_leaves
-from cnnfast.symbolic import KerasTensor, Node
+from cnnfast.symbolic import KerasTensor, Node, is_shape
 
 _TOPICS = (
     elementwise, activations, reductions, convolutions, pooling, normalizations, products, shaping, resizing,
@@ -201,6 +201,31 @@ def _noted(b: Builder, function: Any, args: tuple[Any, ...], kwargs: dict[str, A
     for node in graph.nodes:  # the layers forget these calls
         node.layer._inbound_nodes.remove(node)
     return map_leaves(lambda _: next(found), graph.output_structure)
+
+
+def graph_of(model: Any) -> Graph:
+    """The model's graph; of a subclass with a `call` of its own, a graph of that call.
+
+    Raises:
+        ValueError: the shapes of the inputs are not known.
+    """
+    if type(model).call is Model.call:
+        graph: Graph = model._known_graph()
+        return graph
+    if model.built_for is None:
+        raise ValueError(f"{model.name}: the shapes of its inputs are not known; call it with data, or build it")
+    inputs = _inputs_of(model.built_for)
+    outputs = model(inputs, training=False)
+    del model._inbound_nodes[-1]
+    return Graph(inputs, outputs, model.name)
+
+
+def _inputs_of(shapes: Any) -> Any:
+    if is_shape(shapes):
+        return layers.Input(batch_shape=tuple(shapes))
+    if isinstance(shapes, dict):
+        return {key: _inputs_of(part) for key, part in shapes.items()}
+    return [_inputs_of(part) for part in shapes]
 
 
 def input_value(name: str, tensor: KerasTensor, order: tuple[int, ...] | None) -> Value:

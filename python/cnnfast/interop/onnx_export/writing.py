@@ -10,9 +10,8 @@ import numpy as np
 
 import cnnfast
 from cnnfast.interop.onnx_export.builder import Builder
-from cnnfast.interop.onnx_export.graph import input_value, run
+from cnnfast.interop.onnx_export.graph import graph_of, input_value, run
 from cnnfast.interop.onnx_export.values import Value, channels_second, plain_order
-from cnnfast.models.graph import Graph
 
 _LIMIT = (1 << 31) - (1 << 20)  # what a message may hold, less room for all but the weights
 _AXES = {1: "W", 2: "HW", 3: "DHW"}
@@ -24,9 +23,9 @@ def onnx_model(onnx: Any, model: Any, opset: int, channels_first: bool, metadata
     Raises:
         ValueError: a layer cannot be written, or the weights are too large for one file.
     """
-    graph: Graph = model._known_graph()
+    graph = graph_of(model)
     b = Builder(onnx, opset)
-    names = _names([tensor.name for tensor in graph.inputs], model.output_names)
+    names = _names([t.name for t in graph.inputs], [t.node.layer.name if t.node else t.name for t in graph.outputs])
     for name in names[0] + names[1]:
         b.unique(name)
     inputs = [
