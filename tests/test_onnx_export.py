@@ -293,6 +293,7 @@ class AsksForValues(layers.Layer):
         (lambda x: Sorted(name="mine")(x), r"mine/sort.*operation 'sort'"),
         (lambda x: AsksForValues(name="mine")(x), r"AsksForValues 'mine'.*cannot be written"),
         (lambda x: layers.UpSampling2D(2, interpolation="lanczos3", name="up")(x), r"up.*lanczos3.*fixed sizes"),
+        (lambda x: layers.Dropout(0.5, name="always")(x, training=True), r"Dropout 'always'.*training=True"),
         (lambda x: layers.AdaptiveMaxPooling2D(3, name="pool")(x), r"pool.*fixed sizes"),
         (lambda x: layers.Conv2D(2, 3, 2, "same", dilation_rate=2, name="c")(x), r"Conv2D 'c'.*fixed sizes"),
     ],

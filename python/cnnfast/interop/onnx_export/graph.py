@@ -92,7 +92,7 @@ def run(b: Builder, graph: Graph, inputs: list[Value]) -> list[Value]:
     values = {id(tensor): value for tensor, value in zip(graph.inputs, inputs, strict=True)}
     for node in graph.nodes:
         args, kwargs = (map_leaves(lambda leaf: values.get(id(leaf), leaf), part) for part in (node.args, node.kwargs))
-        found = leaves(call_layer(b, node.layer, args, {k: v for k, v in kwargs.items() if k != "training"}))
+        found = leaves(call_layer(b, node.layer, args, kwargs))
         for tensor, value in zip(leaves(node.outputs), found, strict=True):
             values[id(tensor)] = _of_shape(value, tensor)
     return [values[id(tensor)] for tensor in graph.outputs]
@@ -112,6 +112,9 @@ def call_layer(b: Builder, layer: Layer, args: tuple[Any, ...], kwargs: dict[str
         ValueError: it cannot be written; the message names the layer.
     """
     with b.within(layer.name, f"{type(layer).__name__} {layer.name}"), naming(b, layer):
+        kwargs = dict(kwargs)
+        if kwargs.pop("training", False):
+            raise ValueError("training=True cannot be written as ONNX: a file is for inference")
         if isinstance(layer, OperationLayer):
             return _operation(b, layer.function, args, kwargs)
         if isinstance(layer, Model) and _is_graph(layer):
