@@ -40,6 +40,11 @@ FORMATS: dict[str, Format] = {
     ".pth": _TORCH,
     ".pt": _TORCH,
     ".bin": _TORCH,
+    ".cfg": Format(load="cnnfast.interop.darknet.loading:load_model"),
+    ".weights": Format(
+        save_weights="cnnfast.interop.darknet.loading:save_weights",
+        load_weights="cnnfast.interop.darknet.loading:load_weights",
+    ),
 }
 
 
