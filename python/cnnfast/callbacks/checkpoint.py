@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 from pathlib import Path
 
@@ -14,8 +15,8 @@ class ModelCheckpoint(MonitorCallback):
     """Saves the model after epochs, or every so many batches.
 
     Args:
-        filepath: the file, with what its kind ends in; it may have fields for the epoch (from 1), the batch and the
-            logs: `"{epoch:02d}-{val_loss:.2f}.safetensors"`.
+        filepath: the file, ending in what names its kind (`.keras`, `.weights.h5`, ...); it may have fields for the
+            epoch (from 1), the batch and the logs: `"{epoch:02d}-{val_loss:.2f}.safetensors"`.
         monitor: the key in the logs that tells which model is best.
         verbose: 1 to tell when it acts.
         save_best_only: whether to save only when that became better.
@@ -25,7 +26,8 @@ class ModelCheckpoint(MonitorCallback):
         initial_value_threshold: what must be bettered first, or None.
 
     Raises:
-        ValueError: an argument is not known, or the path has a field that is not among the logs.
+        ValueError: an argument is not known, no format has the path's suffix, or the path has a field that is not
+            among the logs.
         OSError: a file cannot be written.
 
     Example:
@@ -49,6 +51,9 @@ class ModelCheckpoint(MonitorCallback):
         super().__init__(monitor, mode, initial_value_threshold)
         self.filepath, self.verbose = os.fspath(filepath), verbose
         self.save_best_only, self.save_weights_only = bool(save_best_only), bool(save_weights_only)
+        # Told now rather than after the first epoch; models are above callbacks, so this is no plain import.
+        formats = importlib.import_module("cnnfast.models.formats")
+        formats.function_for(self.filepath, "save_weights" if self.save_weights_only else "save")
         self.save_freq: str | int = "epoch"
         if save_freq != "epoch":
             if isinstance(save_freq, str):

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import os
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Union
 
@@ -150,3 +151,19 @@ def as_stored(
     if shapes != [variable.shape for variable in named.values()]:
         return dict(named)
     return dict(zip(stored, named.values(), strict=True))
+
+
+def zeros_within(elements: int) -> Callable[[tuple[int, ...]], npt.NDArray[np.float32]]:
+    """A source of zeros, to be replaced by the file's weights, that ends where the file cannot hold as many.
+
+    A little more than the file holds is allowed, so that a file of which a part is missing is told which.
+    """
+    left = [2 * elements + (1 << 16)]
+
+    def zeros(shape: tuple[int, ...]) -> npt.NDArray[np.float32]:
+        left[0] -= math.prod(int(n) for n in shape)
+        if left[0] < 0:
+            raise ValueError("the architecture needs more weights than the file holds")
+        return np.zeros(shape, np.float32)
+
+    return zeros

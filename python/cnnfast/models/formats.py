@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import inspect
 import os
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
@@ -27,6 +28,12 @@ _TORCH = Format(
     save_weights="cnnfast.interop.torch.writing:save_weights",
     load_weights="cnnfast.interop.torch.weights:load_weights",
 )
+_KERAS_H5 = Format(
+    "cnnfast.interop.keras_h5:save_model",
+    "cnnfast.interop.keras_h5:load_model",
+    "cnnfast.interop.keras_h5:save_weights",
+    "cnnfast.interop.keras_weights:load_weights",
+)
 
 # A suffix that ends in another one comes before it.
 FORMATS: dict[str, Format] = {
@@ -45,6 +52,18 @@ FORMATS: dict[str, Format] = {
         save_weights="cnnfast.interop.darknet.loading:save_weights",
         load_weights="cnnfast.interop.darknet.loading:load_weights",
     ),
+    ".keras": Format(
+        "cnnfast.interop.keras_archive:save_model",
+        "cnnfast.interop.keras_archive:load_model",
+        None,
+        "cnnfast.interop.keras_archive:load_weights",
+    ),
+    ".weights.h5": Format(
+        save_weights="cnnfast.interop.keras_weights:save_weights",
+        load_weights="cnnfast.interop.keras_weights:load_weights",
+    ),
+    ".h5": _KERAS_H5,
+    ".hdf5": _KERAS_H5,
 }
 
 
@@ -120,3 +139,14 @@ def load_model(
             weights do not fit its architecture.
     """
     return function_for(filepath, "load")(filepath, custom_objects, compile, safe_mode)
+
+
+def load_weights(model: Any, filepath: PathLike, skip_mismatch: bool = False, by_name: bool | None = None) -> None:
+    """Read a model's weights from a file, in the format that its suffix names; see `Model.load_weights`."""
+    function = function_for(filepath, "load_weights")
+    if not by_name:
+        function(model, filepath, skip_mismatch)
+        return
+    if "by_name" not in inspect.signature(function).parameters:
+        raise ValueError("load_weights: by_name cannot be honoured: only .h5 files keep weights by their layers' names")
+    function(model, filepath, skip_mismatch, by_name)

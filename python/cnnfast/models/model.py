@@ -349,21 +349,23 @@ class Model(Trainer, Layer):
 
         function_for(filepath, "save_weights")(self, filepath, overwrite)
 
-    def load_weights(self, filepath: Any, skip_mismatch: bool = False) -> None:
-        """Read weights that `save_weights` (or `save`) wrote, by the names of their layers.
+    def load_weights(self, filepath: Any, skip_mismatch: bool = False, by_name: bool | None = None) -> None:
+        """Read weights that `save_weights` (or `save`) wrote, or Keras.
 
         Args:
             filepath: the file.
             skip_mismatch: whether to leave alone, with a warning, what the file does not have or has in another shape.
+            by_name: for `.h5` files: whether each layer gets what the file has under its name, others staying as they
+                are, in the place of going by the order of the layers.
 
         Raises:
             FileNotFoundError: there is no such file.
             ValueError: the model is not built, no format has that suffix, or the file is damaged or does not fit;
                 then no weight is changed.
         """
-        from cnnfast.models.formats import function_for
+        from cnnfast.models.formats import load_weights
 
-        function_for(filepath, "load_weights")(self, filepath, skip_mismatch)
+        load_weights(self, filepath, skip_mismatch, by_name)
 
     def to_json(self, **kwargs: Any) -> str:
         """The architecture as JSON, for `cnnfast.models.model_from_json`; `kwargs` are those of `json.dumps`."""

@@ -11,7 +11,7 @@ import inspect
 import json
 import math
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -30,6 +30,7 @@ from cnnfast.models.files import (
     opened,
     stored_weight,
     write_atomically,
+    zeros_within,
 )
 from cnnfast.models.training_state import PREFIX, restore_state, state_arrays, state_config
 
@@ -114,10 +115,10 @@ def load_model(
         elements = sum(_elements(file.get_slice(name).get_shape()) for name in names)
         with damage_as_value_error(filepath):
             architecture = json.loads(header["architecture"])
-            with initial_weights_from(_budget(elements)):
+            with initial_weights_from(zeros_within(elements)):
                 model: Any = layer_from_config(architecture, custom_objects)
             if not model.built and "built_for" in header:
-                with initial_weights_from(_budget(elements)):
+                with initial_weights_from(zeros_within(elements)):
                     model.build(json.loads(header["built_for"]))
             if not model.built:
                 raise ValueError("the architecture does not tell the input's shape")
@@ -278,22 +279,6 @@ def _check_format(path: PathLike, header: Mapping[str, str]) -> None:
         raise ValueError(f"{path}: holds tensors, but no model of this library")
     if header.get("version") != str(VERSION):
         raise ValueError(f"{path}: model format {header.get('version')} is not known here, only {VERSION}")
-
-
-def _budget(elements: int) -> Callable[[tuple[int, ...]], Any]:
-    """A source of zeros, to be replaced by the file's weights, that ends where the file cannot hold as many.
-
-    A little more than the file holds is allowed, so that a file of which a part is missing is told which.
-    """
-    left = [2 * elements + (1 << 16)]
-
-    def zeros(shape: tuple[int, ...]) -> npt.NDArray[np.float32]:
-        left[0] -= _elements(shape)
-        if left[0] < 0:
-            raise ValueError("the architecture needs more weights than the file holds")
-        return np.zeros(shape, np.float32)
-
-    return zeros
 
 
 def _elements(shape: Any) -> int:
