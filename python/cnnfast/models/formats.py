@@ -43,7 +43,7 @@ FORMATS: dict[str, Format] = {
         "cnnfast.models.weights:save_weights",
         "cnnfast.models.weights:load_weights",
     ),
-    ".onnx": Format(save="cnnfast.interop.onnx_export:save_model"),
+    ".onnx": Format(save="cnnfast.interop.onnx_export:save_model", load="cnnfast.interop.onnx:load_model"),
     ".pth": _TORCH,
     ".pt": _TORCH,
     ".bin": _TORCH,
