@@ -153,7 +153,7 @@ def test_open_sizes_are_kept():
 @pytest.mark.parametrize("target", [(7, -1), (None, 13), (-1, -1), (2, -3), (1, 2, 3, 4, None)])
 def test_sizes_that_do_not_fit_are_errors(target):
     with pytest.raises(ValueError, match=r"shape|sizes"):
-        reshaped(entered(arange(2, 12, 1, 1), (0, 2, 3, 1))[0], target)
+        reshaped(entered(arange(2, 12, 1, 1), (0, 2, 3, 1), ())[0], target)
 
 
 def test_alignment_puts_axes_where_they_broadcast():
