@@ -40,6 +40,7 @@ __all__ = [
     "Variable",
     "__version__",
     "activations",
+    "applications",
     "callbacks",
     "config_info",
     "constraints",
@@ -70,6 +71,7 @@ __all__ = [
 
 _LAZY_MODULES = {
     "activations",
+    "applications",
     "callbacks",
     "constraints",
     "datasets",
