@@ -1,9 +1,11 @@
 #include "ops/conv_route.h"
 
+#include <algorithm>
 #include <atomic>
 #include <limits>
 #include <stdexcept>
 
+#include "dispatch.h"
 #include "ops/grouped.h"
 #include "ops/winograd.h"
 #include "ops/winograd_tiles.h"
@@ -99,6 +101,14 @@ bool pays(const WindowSource& source, int64_t out_channels) {
   return source.channels >= kFewestChannels && out_channels >= kFewestChannels;
 }
 
+// A group that fills a vector by itself: where vectors are short, reading in place is quicker than panels of one vector
+// at strides and for few taps (a gradient's phases). Measured with AVX2; with AVX-512 panels win.
+bool group_in_place(const WindowSource& source, int64_t groups, int64_t group_out_channels, ConvPass pass) {
+  const int64_t lanes = kernels().limits.lanes, widest = std::max(source.channels, group_out_channels);
+  return pass == ConvPass::correlation && groups > 1 && lanes <= 8 && widest == lanes &&
+         (source.axis[2].stride > 1 || source.taps() <= 4);
+}
+
 }  // namespace
 
 ConvAlgorithm algorithm_from_name(const std::string& op, const std::string& name) {
@@ -133,7 +143,10 @@ ConvRoute route_convolution(const WindowSource& source, int64_t images, int64_t 
                             ConvAlgorithm algorithm, ConvPass pass) {
   ConvRoute route;
   // Panels of one group's output channels fill vectors less than several groups side by side do.
-  if (groups_share_vectors(groups, source.channels, group_out_channels)) route.loops = ConvRoute::Loops::grouped;
+  if (groups_share_vectors(groups, source.channels, group_out_channels) ||
+      group_in_place(source, groups, group_out_channels, pass)) {
+    route.loops = ConvRoute::Loops::grouped;
+  }
   route.depthwise = source.channels == 1 && group_out_channels == 1;
   if (algorithm == ConvAlgorithm::im2col) route.loops = ConvRoute::Loops::im2col;
   if (algorithm == ConvAlgorithm::direct || algorithm == ConvAlgorithm::im2col) return route;
