@@ -223,3 +223,35 @@ def test_frozen_models_say_so():
     model.trainable = False
     with pytest.warns(UserWarning, match="has no trainable weights"):
         model.fit(X, Y, verbose=0)
+
+
+def test_metrics_in_attributes_are_found_whenever_they_are_added():
+    class Own(models.Model):
+        def __init__(self):
+            super().__init__()
+            self.dense = layers.Dense(1)
+            self.several = []
+
+        def call(self, x):
+            return self.dense(x)
+
+    model = Own()
+    model.compile("sgd", "mse")
+    x, y = np.zeros((4, 2), np.float32), np.zeros((4, 1), np.float32)
+    model.train_on_batch(x, y)
+    assert [m.name for m in model.metrics] == ["loss"]
+    model.several.append(metrics.Mean(name="in_a_list"))
+    model.later = metrics.Mean(name="later")
+    assert {m.name for m in model.metrics} == {"loss", "in_a_list", "later"}
+    del model.later
+    assert {m.name for m in model.metrics} == {"loss", "in_a_list"}
+
+
+def test_accuracy_finds_its_kind_again_after_a_reset():
+    accuracy = metrics.as_metric("accuracy")
+    assert accuracy([1, 1], [[0.3, 0.7], [0.6, 0.4]]) == 0.5
+    accuracy.reset_state()
+    assert accuracy.result() == 0.0
+    assert accuracy([[1.0], [1.0]], [[0.7], [0.6]]) == 1.0
+    accuracy.reset_state()
+    assert accuracy([0, 1], [[0.3, 0.7], [0.6, 0.4]]) == 0.0

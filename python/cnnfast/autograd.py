@@ -55,15 +55,16 @@ class _Node:
         self.variables: list[tuple[Variable, int]] = []
         self.vjp = vjp
         self.around: _Node | None = None
+        keys, shapes = self.input_keys, self.input_shapes
         for x in inputs:
             if isinstance(x, Value):
-                self.input_keys.append(x._key)
-                self.input_shapes.append(x._value.shape)
-                if isinstance(x, Variable):
+                keys.append(x._key)
+                shapes.append(x._value.shape)
+                if type(x) is not Tensor and isinstance(x, Variable):
                     self.variables.append((x, x._version))
             else:
-                self.input_keys.append(0)
-                self.input_shapes.append(None)
+                keys.append(0)
+                shapes.append(None)
 
     def played(self, needed: set[int], wanted: set[int]) -> _Node:
         """The node to play back: the way around the input where the tape knows it and the input is not `wanted`."""
@@ -309,7 +310,12 @@ def _result(gradient: FloatArray | None, source: Value, dependencies: Sequence[A
     if gradient is None:
         return wrap(np.zeros(source.shape, np.float32)) if zero else None
     if not _active.stack:
-        return wrap(_unshared(to_float32(gradient), (source,)))
+        # Only a view can share the source's memory, or what a product handed on.
+        return wrap(
+            gradient
+            if gradient.base is None and is_float32(gradient) and gradient is not source._value
+            else _unshared(to_float32(gradient), (source,))
+        )
     return record("gradient", gradient, [source, *dependencies], _no_second_derivative)
 
 

@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from cnnfast import constraints, initializers, regularizers
 from cnnfast.arguments import refuse_unsupported
-from cnnfast.autograd import Tensor, Value, Variable, to_float32
+from cnnfast.autograd import Tensor, Value, Variable, is_float32, to_float32
 from cnnfast.layers.penalties import Penalised
 from cnnfast.naming import reserved_name, unique_name
 from cnnfast.structure import leaves, map_leaves
@@ -136,7 +136,7 @@ class Layer(Penalised):
             if outermost:
                 _context.inside = True
                 self._clear_losses()
-            if type(x) is not Tensor:
+            if type(x) is not Tensor and not is_float32(x):
                 x = self._prepared(x)
             if not ((args or kwargs) and has_symbolic((args, kwargs))):
                 if not self.built:
@@ -278,12 +278,16 @@ class Layer(Penalised):
 
     def __setattr__(self, name: str, value: Any) -> None:
         super().__setattr__(name, value)
-        if name != "_parts":
-            self._parts = None
+        if name not in _FOUND:
+            self._forget_found()
 
     def __delattr__(self, name: str) -> None:
         super().__delattr__(name)
-        self._parts = None
+        self._forget_found()
+
+    def _forget_found(self) -> None:
+        """Look through the attributes anew when they are next asked for."""
+        self.__dict__["_parts"] = self.__dict__["_metric_holders"] = None
 
     def sublayers(self) -> Iterator[Layer]:
         """The layers that this one holds in its attributes, in the order they were set."""
@@ -395,6 +399,8 @@ class SameShape(Layer):
         return tuple(input_shape)
 
 
+# What was found among the attributes.
+_FOUND = frozenset({"_parts", "_metric_holders"})
 # Attributes of every layer that hold other things.
 _NO_LAYERS = frozenset({"_parts", "_own_trained", "_own_kept", "_inbound_nodes", "_noted_losses", "_arguments"})
 

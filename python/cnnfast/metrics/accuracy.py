@@ -261,6 +261,7 @@ class FittingAccuracy(Metric):
     def __init__(self, name: str | None = "accuracy", dtype: Any = None) -> None:
         super().__init__(dtype, name)
         self._metric: Metric | None = None
+        self._chosen = False  # for the batches since the last reset
 
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
         """Take in a batch of labels and predictions.
@@ -268,15 +269,21 @@ class FittingAccuracy(Metric):
         Raises:
             ValueError: the shapes do not fit.
         """
-        if self._metric is None:
-            self._metric = _accuracy_for(np.shape(y_true), np.shape(y_pred))(name=self.name)
+        if not self._chosen:
+            kind = _accuracy_for(np.shape(y_true), np.shape(y_pred))
+            if type(self._metric) is not kind:
+                self._metric = kind(name=self.name)
+            self._chosen = True
+        assert self._metric is not None
         self._metric.update_state(y_true, y_pred, sample_weight)
 
     def result(self) -> float:  # noqa: D102
         return 0.0 if self._metric is None else self._metric.result()
 
     def reset_state(self) -> None:  # noqa: D102
-        self._metric = None
+        if self._metric is not None:
+            self._metric.reset_state()
+        self._chosen = False
 
 
 def _accuracy_for(labels: tuple[int, ...], scores: tuple[int, ...]) -> type[Any]:

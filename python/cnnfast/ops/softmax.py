@@ -27,10 +27,14 @@ def _axis_last(op: str, array: FloatArray, axis: int) -> FloatArray:
     """The array with `axis` moved to the end, contiguous."""
     if not -array.ndim <= operator.index(axis) < array.ndim:
         raise ValueError(f"{op}: axis {axis} is out of range for x of shape {array.shape}")
+    if axis in (-1, array.ndim - 1):
+        return to_float32(array)
     return to_float32(np.moveaxis(array, axis, -1))
 
 
 def _axis_back(array: FloatArray, axis: int) -> FloatArray:
+    if axis in (-1, array.ndim - 1):
+        return array
     return np.ascontiguousarray(np.moveaxis(array, -1, axis))
 
 

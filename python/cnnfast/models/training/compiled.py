@@ -37,6 +37,7 @@ class Compiled:
     _compile_metrics: OutputMetrics | None = None
     _loss_tracker: metric_kinds.Mean | None = None
     _compile_config: dict[str, Any] | None = None
+    _metric_holders: tuple[Any, ...] | None = None
 
     def compile(
         self,
@@ -139,10 +140,16 @@ class Compiled:
             found.append(self._compile_metrics)
         if self._compile_loss is not None:
             found += self._compile_loss.metrics
-        for value in vars(self).values():
-            if isinstance(value, (metric_kinds.Metric, list)):
-                held = value if isinstance(value, list) else [value]
-                found += [m for m in held if isinstance(m, metric_kinds.Metric) and m not in found]
+        if self._metric_holders is None:
+            # The attributes that are metrics or may hold some, found once; a list may get and lose some later on.
+            self._metric_holders = tuple(
+                value
+                for name, value in vars(self).items()
+                if isinstance(value, (metric_kinds.Metric, list)) and name not in _NO_METRICS
+            )
+        for value in self._metric_holders:
+            held = value if isinstance(value, list) else [value]
+            found += [m for m in held if isinstance(m, metric_kinds.Metric) and m not in found]
         return found
 
     @property
@@ -222,6 +229,12 @@ class Compiled:
         """Logs as `evaluate` returns them: a number, or a list where there are several."""
         values = [logs[name] for name in _in_order(list(logs), self._first_names())]
         return values[0] if len(values) == 1 else values
+
+
+# Lists of every model that hold other things.
+_NO_METRICS = frozenset(
+    {"_own_trained", "_own_kept", "_inbound_nodes", "_noted_losses", "_layers", "_between", "_graph_layers"}
+)
 
 
 def _names(metric: metric_kinds.Metric) -> Sequence[str]:
