@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 import cnnfast
+import darknet_torch
 from cnnfast import detection
 from cnnfast.interop import load_darknet
 from cnnfast.interop.darknet import decode, heads
-from darknet_reference import sections_of
 
 FOLDER = Path(os.environ.get("CNNFAST_TEST_DATA", Path(__file__).parents[2] / "shared" / "data")) / "yolo_fastest"
 CFG, WEIGHTS = FOLDER / "yolo-fastest-1.1.cfg", FOLDER / "yolo-fastest-1.1.weights"
@@ -28,53 +28,6 @@ def model():
     return load_darknet(CFG, WEIGHTS)
 
 
-def torch_maps(x):
-    """The raw maps by PyTorch, straight from the two files."""
-    torch = pytest.importorskip("torch")
-    f = torch.nn.functional
-    numbers = torch.from_numpy(np.fromfile(WEIGHTS, "<f4", offset=20))
-    at = 0
-
-    def take(*shape):
-        nonlocal at
-        at += int(np.prod(shape))
-        return numbers[at - int(np.prod(shape)) : at].reshape(shape)
-
-    y, outputs, maps = torch.from_numpy(x.transpose(0, 3, 1, 2).copy()), [], []
-    for index, (kind, o) in enumerate(sections_of(CFG.read_text())[1:]):
-
-        def layer(given, index=index):
-            return outputs[int(given) if int(given) >= 0 else index + int(given)]
-
-        if kind == "convolutional":
-            n, size, groups = int(o["filters"]), int(o["size"]), int(o.get("groups", 1))
-            bias = take(n)
-            if o.get("batch_normalize") == "1":
-                scale, mean, variance = take(n), take(n), take(n)
-            kernel = take(n, y.shape[1] // groups, size, size)
-            where = {"stride": int(o["stride"]), "padding": size // 2 * int(o["pad"]), "groups": groups}
-            if o.get("batch_normalize") == "1":
-                y = f.batch_norm(f.conv2d(y, kernel, **where), mean, variance, scale, bias, eps=1e-5)
-            else:
-                y = f.conv2d(y, kernel, bias, **where)
-            y = f.leaky_relu(y, 0.1) if o["activation"] == "leaky" else y
-        elif kind == "shortcut":
-            y = y + layer(o["from"])
-        elif kind == "maxpool":
-            y = f.max_pool2d(y, int(o["size"]), int(o["stride"]), int(o["size"]) // 2)
-        elif kind == "route":
-            y = torch.cat([layer(n) for n in o["layers"].split(",")], dim=1)
-        elif kind == "upsample":
-            y = f.interpolate(y, scale_factor=2, mode="nearest")
-        elif kind == "yolo":
-            maps.append(y.numpy().transpose(0, 2, 3, 1))
-        else:
-            assert kind == "dropout"
-        outputs.append(y)
-    assert at == len(numbers)
-    return maps
-
-
 def test_the_network(model):
     assert model.output_shape == [(None, 10, 10, 255), (None, 20, 20, 255)]
     # 12 + 8 bytes of header; gamma, beta, mean and variance are 4 numbers for each normalized filter.
@@ -87,7 +40,7 @@ def test_the_network(model):
 
 def test_raw_maps_are_those_of_pytorch(model, rng):
     x = rng.uniform(0, 1, (2, 320, 320, 3)).astype(np.float32)
-    wanted = torch_maps(x)
+    wanted = darknet_torch.maps(CFG.read_text(), np.fromfile(WEIGHTS, "<f4", offset=20), x)
     for found in (model(x), model.predict(x, verbose=0)):
         for a, b in zip(found, wanted, strict=True):
             np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-4 * np.abs(b).max())
@@ -137,3 +90,13 @@ def test_the_letterboxed_bird(model):
     corners = detection.convert_boxes(own, "center_xywh", "xyxy") * np.array([image.shape[1], image.shape[0]] * 2)
     assert result.classes.tolist() == [14]
     assert detection.iou(corners, [SEEN["eagle"][0][1]]).item() > 0.7
+
+
+def test_the_application_is_the_published_network(model, rng):
+    same = cnnfast.applications.YOLOFastest(weights=WEIGHTS)
+    x = rng.uniform(0, 1, (1, 320, 320, 3)).astype(np.float32)
+    for a, b in zip(same(x), model(x), strict=True):
+        np.testing.assert_array_equal(a, b)
+    assert [head.anchors for head in heads(same)] == [head.anchors for head in heads(model)]
+    with pytest.raises(ValueError, match="bytes too long"):
+        cnnfast.applications.YOLOFastest(classes=20, weights=WEIGHTS)

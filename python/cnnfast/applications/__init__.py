@@ -43,6 +43,7 @@ from cnnfast.applications.resnet import ResNet18, ResNet34, ResNet50, ResNet101,
 from cnnfast.applications.squeezenet import SqueezeNet
 from cnnfast.applications.unet import UNet
 from cnnfast.applications.vgg import VGG11, VGG13, VGG16, VGG19
+from cnnfast.applications.yolo import TinyYOLOv2, TinyYOLOv3, YOLOFastest, YOLOv2, YOLOv3
 from cnnfast.applications.zfnet import ZFNet
 from cnnfast.models.fully_convolutional import to_fully_convolutional
 
@@ -66,7 +67,12 @@ __all__ = [
     "ResNet101",
     "ResNet152",
     "SqueezeNet",
+    "TinyYOLOv2",
+    "TinyYOLOv3",
     "UNet",
+    "YOLOFastest",
+    "YOLOv2",
+    "YOLOv3",
     "ZFNet",
     "densenet",
     "imagenet_utils",
