@@ -3,6 +3,7 @@
 Nothing here shares code, layout tricks or algorithms with the engine: loops over output positions and taps.
 """
 
+import itertools
 import math
 
 import numpy as np
@@ -260,3 +261,82 @@ def adam_step(w, g, m, v, step, learning_rate, beta_1, beta_2, epsilon):
     m = m + (g - m) * (1 - beta_1)
     v = v + (g * g - v) * (1 - beta_2)
     return w - alpha * m / (np.sqrt(v) + epsilon), m, v
+
+
+def normalize_part(part, dy, gamma, beta, epsilon, centred=True):
+    """Some values brought to mean 0 and variance 1 together (or, not centred, to mean square 1).
+
+    Returns y, and by the chain rule, one intermediate at a time, dx and what each value adds to dgamma and dbeta.
+    """
+    count = part.size
+    mean = part.mean() if centred else 0.0
+    deviation = np.sqrt(np.mean((part - mean) ** 2) + epsilon)
+    normal = (part - mean) / deviation
+    dnormal = dy * gamma
+    dvariance = np.sum(dnormal * (part - mean)) * -0.5 / deviation**3
+    dx = dnormal / deviation + dvariance * 2 * (part - mean) / count
+    if centred:
+        dx = dx - np.sum(dnormal) / deviation / count
+    return normal * gamma + beta, dx, dy * normal, dy
+
+
+def layer_norm(x, dy, gamma, beta, epsilon, centred=True):
+    """Each row of x (rows, columns) by itself: y, dx, dgamma, dbeta."""
+    y, dx, dgamma, dbeta = np.zeros(x.shape), np.zeros(x.shape), np.zeros(gamma.shape), np.zeros(beta.shape)
+    for row in range(len(x)):
+        y[row], dx[row], scale, shift = normalize_part(x[row], dy[row], gamma, beta, epsilon, centred)
+        dgamma += scale
+        dbeta += shift
+    return y, dx, dgamma, dbeta
+
+
+def group_norm(x, dy, gamma, beta, epsilon, groups):
+    """Each image's groups of channels of x (images, ..., channels) by themselves: y, dx, dgamma, dbeta."""
+    y, dx, dgamma, dbeta = np.zeros(x.shape), np.zeros(x.shape), np.zeros(gamma.shape), np.zeros(beta.shape)
+    size = x.shape[-1] // groups
+    for image in range(len(x)):
+        for group in range(groups):
+            c = slice(group * size, (group + 1) * size)
+            here = (image, ..., c)
+            y[here], dx[here], scale, shift = normalize_part(x[here], dy[here], gamma[c], beta[c], epsilon)
+            dgamma[c] += scale.reshape(-1, size).sum(0)
+            dbeta[c] += shift.reshape(-1, size).sum(0)
+    return y, dx, dgamma, dbeta
+
+
+def prelu(x, alpha):
+    return np.where(x > 0, x, alpha * x)
+
+
+def adaptive_windows(sizes, counts):
+    """For every output position: (position, the places in x that its window holds)."""
+    for position in np.ndindex(*counts):
+        spans = [
+            range(o * n // count, -(-(o + 1) * n // count)) for o, n, count in zip(position, sizes, counts, strict=True)
+        ]
+        yield position, list(itertools.product(*spans))
+
+
+def adaptive_max_pool(x, dy, counts):
+    """The largest values of the windows, and the gradient: each dy goes to the first place that holds it."""
+    y, dx = np.zeros((len(x), *counts, x.shape[-1])), np.zeros(x.shape)
+    image, channel = np.indices((len(x), x.shape[-1]))
+    for position, places in adaptive_windows(x.shape[1:-1], counts):
+        values = np.stack([x[(slice(None), *place)] for place in places])
+        winner = np.argmax(values, axis=0)  # the first maximum, or the first NaN
+        here = (slice(None), *position)
+        y[here] = values[winner, image, channel]
+        for number, place in enumerate(places):
+            dx[(slice(None), *place)] += np.where(winner == number, dy[here], 0)
+    return y, dx
+
+
+def adaptive_average_pool(x, dy, counts):
+    """The means of the windows, and the gradient: each dy spread evenly over its window."""
+    y, dx = np.zeros((len(x), *counts, x.shape[-1])), np.zeros(x.shape)
+    for position, places in adaptive_windows(x.shape[1:-1], counts):
+        for place in places:
+            here, there = (slice(None), *position), (slice(None), *place)
+            y[here] += x[there] / len(places)
+            dx[there] += dy[here] / len(places)
+    return y, dx

@@ -212,6 +212,21 @@ def batch_normalization(rng):
     assert_close(gradient(normalize, x, dy), expected, 50)
 
 
+def layer_normalization(rng):
+    for columns in (19, 5000):  # whole rows, and rows in pieces
+        x, dy, gamma = uniform(rng, 6, columns), uniform(rng, 6, columns), uniform(rng, columns)
+        exact = reference.layer_norm(*(np.float64(v) for v in (x, dy, gamma, 0 * gamma)), 0.1)
+        assert_close(ops.layer_normalization(x, gamma, epsilon=0.1), exact[0], 50)
+        dx = gradient(lambda v, g=gamma: ops.layer_normalization(v, g, epsilon=0.1), x, dy)
+        assert_close(dx, exact[1], 50)
+
+
+def prelu(rng):
+    x, dy, alpha = uniform(rng, 30, 19), uniform(rng, 30, 19), uniform(rng, 19)
+    np.testing.assert_array_equal(ops.prelu(x, alpha), reference.prelu(x, alpha))
+    np.testing.assert_array_equal(gradient(lambda v: ops.prelu(v, alpha), x, dy), np.where(x > 0, dy, alpha * dy))
+
+
 def max_pool(rng):
     for stride in (1, 2):  # a scatter for windows that overlap, rows for others
         x, dy = uniform(rng, 2, 5, 7, 19), uniform(rng, 2, 4 // stride, 6 // stride, 19)
@@ -277,6 +292,14 @@ CASES = {
     "normalize": batch_normalization,
     "normalize_gradient": batch_normalization,
     "normalize_gradient_sums": batch_normalization,
+    "normalize_whole_rows": layer_normalization,
+    "whole_row_gradients": layer_normalization,
+    "row_moments": layer_normalization,
+    "normalize_rows": layer_normalization,
+    "row_gradient_sums": layer_normalization,
+    "row_gradient": layer_normalization,
+    "prelu_forward": prelu,
+    "prelu_backward": prelu,
     "max_pool_row": max_pool,
     "max_pool_gradient_row": max_pool,
     "max_pool_scatter_row": max_pool,

@@ -13,11 +13,14 @@ PYBIND11_MODULE(_core, module, pybind11::mod_gil_not_used()) {
   cnnfast::bind_runtime(module);
   cnnfast::bind_activation(module);
   cnnfast::bind_norm(module);
+  cnnfast::bind_row_norm(module);
+  cnnfast::bind_prelu(module);
   cnnfast::bind_elementwise(module);
   cnnfast::bind_conv(module);
   cnnfast::bind_dense(module);
   cnnfast::bind_softmax(module);
   cnnfast::bind_pool(module);
+  cnnfast::bind_adaptive_pool(module);
   cnnfast::bind_columns(module);
   cnnfast::bind_maxout(module);
   cnnfast::bind_random(module);

@@ -12,6 +12,7 @@
 #include "kernels/grouped.h"
 #include "kernels/pool.h"
 #include "kernels/reduce.h"
+#include "kernels/row_norm.h"
 #include "kernels/updates.h"
 #include "kernels/winograd.h"
 

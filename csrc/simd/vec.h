@@ -281,14 +281,27 @@ CNNFAST_INLINE Vec permute(Vec v, IntVec places) {
 #endif
 }
 
-// Lanes added as a balanced tree, the same order on every call.
+// Lanes added as a balanced tree, the upper half to the lower one: the same order on every call.
 CNNFAST_INLINE float sum(Vec v) {
-  float lane[kLanes];
-  store(lane, v);
-  CNNFAST_UNROLL for (int half = kLanes / 2; half > 0; half /= 2) {
-    CNNFAST_UNROLL for (int i = 0; i < half; ++i) lane[i] += lane[i + half];
-  }
-  return lane[0];
+#if defined(__AVX512F__)
+  // Forms without a mask make GCC 12 warn of its own header.
+  const __m256 eight =
+      _mm512_maskz_extractf32x8_ps(0xff, (__m512)v, 0) + _mm512_maskz_extractf32x8_ps(0xff, (__m512)v, 1);
+  const __m128 four = _mm256_castps256_ps128(eight) + _mm256_extractf128_ps(eight, 1);
+#elif defined(__AVX2__)
+  const __m128 four = _mm256_castps256_ps128((__m256)v) + _mm256_extractf128_ps((__m256)v, 1);
+#elif defined(__SSE2__)
+  const __m128 four = (__m128)v;
+#elif defined(__aarch64__)
+  const float32x2_t pair = vadd_f32(vget_low_f32((float32x4_t)v), vget_high_f32((float32x4_t)v));
+  return vget_lane_f32(pair, 0) + vget_lane_f32(pair, 1);
+#else
+  return (v[0] + v[2]) + (v[1] + v[3]);
+#endif
+#if defined(__SSE2__)
+  const __m128 two = four + _mm_movehl_ps(four, four);
+  return _mm_cvtss_f32(two + _mm_shuffle_ps(two, two, 1));
+#endif
 }
 
 // The largest lane; NaN if any lane is NaN.

@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from cnnfast import _core
 from cnnfast.autograd import ArrayLike, FloatArray, record, to_float32
-from cnnfast.ops.math import quiet, unbroadcast
+from cnnfast.ops.math import unbroadcast
 
 __all__ = ["prelu"]
 
@@ -35,25 +36,25 @@ def prelu(x: ArrayLike, alpha: ArrayLike) -> Any:
                [-2. , -1. ]], dtype=float32)
     """
     array, slopes = to_float32(x, "prelu"), to_float32(alpha, "prelu", "alpha")
-    try:
-        np.broadcast_to(slopes, array.shape)
-    except ValueError:
-        raise ValueError(f"prelu: alpha of shape {slopes.shape} does not broadcast to x: {array.shape}") from None
-    with quiet():
-        y = np.multiply(array, slopes)
-        np.copyto(y, array, where=array > 0)
+    if not _fits(slopes.shape, array.shape):
+        raise ValueError(f"prelu: alpha of shape {slopes.shape} does not broadcast to x: {array.shape}")
+    if array.size == 0:
+        return record("prelu", array.copy(), (x, alpha), lambda dy, needs: (dy, np.zeros_like(slopes)))
+    # The engine takes a slope for each of the last values: those that are shared among them are written out.
+    own = next((i for i, n in enumerate(slopes.shape) if n > 1), slopes.ndim)
+    spread = np.broadcast_to(slopes[(0,) * own], array.shape[array.ndim - slopes.ndim + own :])
+    each = np.ascontiguousarray(spread)
+    y = _core.prelu_forward(array, each)
 
     def vjp(dy: FloatArray, needs: Sequence[bool]) -> Sequence[FloatArray | None]:
-        positive = array > 0
-        dx = dslopes = None
-        with quiet():
-            if needs[0]:
-                dx = np.multiply(dy, slopes)
-                np.copyto(dx, dy, where=positive)
-            if needs[1]:
-                product = np.multiply(dy, array)
-                np.copyto(product, np.float32(0), where=positive)
-                dslopes = unbroadcast(product, slopes.shape)
-        return dx, dslopes
+        dx, deach = _core.prelu_backward(array, each, to_float32(dy))
+        return dx, unbroadcast(deach.reshape((1,) * own + spread.shape), slopes.shape)
 
     return record("prelu", y, (x, alpha), vjp)
+
+
+def _fits(shape: tuple[int, ...], target: tuple[int, ...]) -> bool:
+    """Whether one shape broadcasts to another, without making that longer."""
+    if len(shape) > len(target):
+        return False
+    return all(n in (1, m) for n, m in zip(reversed(shape), reversed(target), strict=False))
