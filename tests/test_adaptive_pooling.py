@@ -96,7 +96,7 @@ def test_errors(shape, sizes):
 
 
 def test_sizes_that_no_memory_could_hold():
-    with pytest.raises(ValueError, match="adaptive_max_pool: .*2147483647"):
+    with pytest.raises(ValueError, match=r"adaptive_max_pool: .*2147483647"):
         ops.adaptive_max_pool(np.zeros((1, 3, 1), np.float32), 2**40)
     with pytest.raises(ValueError, match="larger than this machine"):
         ops.adaptive_max_pool(np.zeros((1, 3, 3, 1), np.float32), 2**30 + 1)

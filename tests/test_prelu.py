@@ -68,7 +68,8 @@ def test_values_that_are_not_finite(isa):
     alpha = np.full(1, 0.5, np.float32)
     np.testing.assert_array_equal(ops.prelu(x, alpha), np.where(x > 0, x, x * np.float32(0.5)))
     y, dx, dalpha = run(x, alpha, np.ones_like(x))
-    assert np.isnan(dalpha).all() and np.isnan(y[:7]).all()
+    assert np.isnan(dalpha).all()
+    assert np.isnan(y[:7]).all()
     np.testing.assert_array_equal(dx, np.where(x > 0, 1, 0.5))
 
 
@@ -82,5 +83,5 @@ def test_empty_arrays(isa, shape):
 
 @pytest.mark.parametrize("slopes", [(4,), (2, 1, 5), (1, 1, 1, 5)])
 def test_slopes_that_do_not_fit(slopes):
-    with pytest.raises(ValueError, match="prelu: alpha of shape .* does not broadcast to x"):
+    with pytest.raises(ValueError, match=r"prelu: alpha of shape .* does not broadcast to x"):
         ops.prelu(np.zeros((3, 4, 5), np.float32), np.zeros(slopes, np.float32))

@@ -73,7 +73,7 @@ def adaptive_max_pool(x: ArrayLike, output_size: int | Sequence[int]) -> Any:
     if steps is not None:
         return _MAX[len(sizes)](x, steps)
     pooling = _core.AdaptivePooling("adaptive_max_pool", array.shape, sizes)
-    winners = None
+    winners: Any = None
     if is_recorded(x):
         y, winners = pooling.max_with_winners(array)
     else:
