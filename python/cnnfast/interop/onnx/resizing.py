@@ -201,15 +201,15 @@ def _along(call: Call, x: Any, place: int, sizes: _Axis, way: _Way) -> Any:
     assert sizes.old is not None
     places = _coordinates(sizes, way, call)
     if way.mode == "nearest":
-        rounded = {
+        ways: dict[str, Any] = {
             "round_prefer_floor": lambda c: np.ceil(c - 0.5),
             "round_prefer_ceil": lambda c: np.floor(c + 0.5),
             "floor": np.floor,
             "ceil": np.ceil,
-        }.get(way.nearest)
-        if rounded is None:
+        }
+        if way.nearest not in ways:
             raise call.unsupported(f"nearest_mode={way.nearest!r} is not supported")
-        y = ops.take(x, np.clip(rounded(places), 0, sizes.old - 1).astype(np.int64), axis=place)
+        y = ops.take(x, np.clip(ways[way.nearest](places), 0, sizes.old - 1).astype(np.int64), axis=place)
     else:
         checked_size(call, (len(places), sizes.old), 8)
         matrix = _matrix(places, sizes.old, sizes.scale, way)
