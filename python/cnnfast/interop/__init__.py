@@ -9,6 +9,7 @@ _FUNCTIONS = {
     "export_onnx": "cnnfast.interop.onnx_export",
     "load_darknet": "cnnfast.interop.darknet",
     "load_onnx": "cnnfast.interop.onnx",
+    "from_torch": "cnnfast.interop.torch.conversion",
     "load_torch_weights": "cnnfast.interop.torch.weights",
     "read_safetensors": "cnnfast.interop.torch.reading",
     "read_torch": "cnnfast.interop.torch.reading",
@@ -18,6 +19,7 @@ _FUNCTIONS = {
 
 __all__ = [
     "export_onnx",
+    "from_torch",
     "load_darknet",
     "load_onnx",
     "load_torch_weights",
