@@ -1,0 +1,161 @@
+"""Reading files that Keras wrote, without Keras (tests/data/make_keras_files.py made them)."""
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import cnnfast
+from cnnfast import layers, models
+
+pytest.importorskip("h5py")
+DATA = Path(__file__).parent / "data"
+
+
+def expected(name):
+    with np.load(DATA / f"{name}.npz") as file:
+        found = dict(file)
+    return found, [found[f"w{n}"] for n in range(sum(key.startswith("w") for key in found))]
+
+
+@pytest.mark.parametrize("file", ["keras3.keras", "keras3.h5", "keras2.h5"])
+def test_models_are_read_and_train_on(file):
+    model = cnnfast.load_model(DATA / file)
+    found, weights = expected(file.split(".")[0])
+    np.testing.assert_allclose(model.predict(found["x"], verbose=0), found["out"], rtol=1e-4, atol=1e-6)
+    assert model.optimizer.name == "adam" or file == "keras2.h5"
+    assert int(model.optimizer.iterations) == 1
+    logs = model.train_on_batch(found["x"], found["y"], return_dict=True)
+    assert set(logs) == {"loss", "accuracy"}
+    for one, other in zip(model.get_weights(), weights, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("file", ["keras3.keras", "keras3.h5", "keras2.h5"])
+def test_compile_false_leaves_the_training_out(file):
+    assert not cnnfast.load_model(DATA / file, compile=False).compiled
+
+
+@pytest.mark.parametrize("file", ["keras3.weights.h5", "keras3.h5", "keras3.keras"])
+def test_weights_are_read_into_a_model_of_ones_own(file):
+    i = layers.Input((6, 6, 2))
+    x = layers.BatchNormalization()(layers.Conv2D(3, 3, padding="same", activation="relu")(i))
+    x = layers.Add()([x, layers.Conv2D(3, 1)(x)])
+    head = models.Sequential([layers.GlobalAveragePooling2D(), layers.Dense(2, "softmax")])
+    model = models.Model(i, head(x))
+    model.load_weights(DATA / file)
+    found, _ = expected("keras3")
+    np.testing.assert_allclose(model.predict(found["x"], verbose=0), found["out"], rtol=1e-4, atol=1e-6)
+
+
+def keras_2_network(width=2):
+    return models.Sequential(
+        [
+            layers.Input((6, 6, 2)),
+            layers.Conv2D(3, 3, use_bias=False, name="conv"),
+            layers.BatchNormalization(name="norm"),
+            layers.LeakyReLU(0.2),
+            layers.Flatten(),
+            layers.Dense(width, "softmax", name="scores" if width == 2 else "other"),
+        ]
+    )
+
+
+def test_layers_by_order_and_by_name():
+    found, _ = expected("keras2")
+    model = keras_2_network()
+    model.load_weights(DATA / "keras2.h5")
+    np.testing.assert_allclose(model.predict(found["x"], verbose=0), found["out"], rtol=1e-4, atol=1e-6)
+    other = keras_2_network(width=5)
+    before = other.layers[-1].get_weights()
+    with pytest.raises(ValueError, match=r"keras2.h5: Dense 'other': .* expects shape \(48, 5\), got \(48, 2\)"):
+        other.load_weights(DATA / "keras2.h5")
+    other.load_weights(DATA / "keras2.h5", by_name=True)
+    for number in (0, 1):
+        for one, peer in zip(other.layers[number].get_weights(), model.layers[number].get_weights(), strict=True):
+            np.testing.assert_array_equal(one, peer)
+    for one, peer in zip(other.layers[-1].get_weights(), before, strict=True):
+        np.testing.assert_array_equal(one, peer)
+    third = keras_2_network(width=5)
+    with pytest.warns(UserWarning, match="left as it is"):
+        third.load_weights(DATA / "keras2.h5", skip_mismatch=True)
+    np.testing.assert_array_equal(third.layers[0].get_weights()[0], model.layers[0].get_weights()[0])
+
+
+def test_by_name_is_refused_where_there_are_no_names(tmp_path):
+    model = keras_2_network()
+    model.save_weights(tmp_path / "a.weights.h5")
+    with pytest.raises(ValueError, match="by_name cannot be honoured: the file tells layers by their places"):
+        model.load_weights(tmp_path / "a.weights.h5", by_name=True)
+    model.save(tmp_path / "a.keras")
+    with pytest.raises(ValueError, match="by_name cannot be honoured: only"):
+        model.load_weights(tmp_path / "a.keras", by_name=True)
+
+
+def test_what_is_in_a_file_tells_its_form(tmp_path):
+    """TensorFlow 2 wrote Keras 2's form into every file that ends in .h5."""
+    shutil.copy(DATA / "keras2.h5", tmp_path / "old.weights.h5")
+    shutil.copy(DATA / "keras3.weights.h5", tmp_path / "new.h5")
+    keras_2_network().load_weights(tmp_path / "old.weights.h5")
+    model = cnnfast.load_model(DATA / "keras3.keras")
+    model.load_weights(tmp_path / "new.h5")
+    with pytest.raises(ValueError, match="holds no architecture"):
+        cnnfast.load_model(tmp_path / "new.h5")
+
+
+@pytest.mark.parametrize("suffix", [".keras", ".h5", ".hdf5"])
+def test_round_trip(tmp_path, suffix):
+    model = cnnfast.load_model(DATA / "keras3.keras")
+    found, _ = expected("keras3")
+    model.save(tmp_path / f"a{suffix}")
+    again = cnnfast.load_model(tmp_path / f"a{suffix}")
+    np.testing.assert_array_equal(again.predict(found["x"], verbose=0), model.predict(found["x"], verbose=0))
+    for one in (model, again):
+        one.train_on_batch(found["x"], found["y"])
+    for one, other in zip(model.get_weights(), again.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, other)
+    model.save(tmp_path / f"b{suffix}", include_optimizer=False)
+    assert not cnnfast.load_model(tmp_path / f"b{suffix}").compiled
+    with pytest.raises(ValueError, match="metadata cannot be honoured"):
+        model.save(tmp_path / f"c{suffix}", metadata={"a": 1})
+    with pytest.raises(FileExistsError):
+        model.save(tmp_path / f"b{suffix}", overwrite=False)
+
+
+def test_what_cannot_be_told_is_refused(tmp_path):
+    with pytest.raises(ValueError, match="Maxout"):
+        models.Sequential([layers.Input((4,)), layers.Maxout(2)]).save(tmp_path / "a.keras")
+    with pytest.raises(ValueError, match="not built"):
+        models.Sequential([layers.Dense(2)]).save(tmp_path / "a.keras")
+    with pytest.raises(ValueError, match="safe_mode=False cannot be honoured"):
+        cnnfast.load_model(DATA / "keras3.keras", safe_mode=False)
+    model = models.Sequential([layers.Input((4,)), layers.Dense(2)])
+    model.compile("adam", lambda y, p: (y - p) ** 2)
+    with pytest.warns(UserWarning, match="without its training configuration"):
+        model.save(tmp_path / "a.keras")
+    assert not cnnfast.load_model(tmp_path / "a.keras").compiled
+
+
+@pytest.mark.parametrize("name", ["best.keras", "best.h5", "best.safetensors", "best.weights.h5"])
+def test_checkpoints(tmp_path, name, rng):
+    x, y = rng.random((8, 6, 6, 2), np.float32), rng.integers(0, 2, 8)
+    model = keras_2_network()
+    model.compile("adam", "sparse_categorical_crossentropy")
+    alone = name.endswith(".weights.h5")
+    keeper = cnnfast.callbacks.ModelCheckpoint(tmp_path / "{epoch}" / name, save_weights_only=alone)
+    model.fit(x, y, epochs=2, verbose=0, callbacks=[keeper])
+    other = keras_2_network() if alone else cnnfast.load_model(tmp_path / "2" / name)
+    if alone:
+        other.load_weights(tmp_path / "2" / name)
+    np.testing.assert_array_equal(model.predict(x, verbose=0), other.predict(x, verbose=0))
+    resumed = cnnfast.callbacks.BackupAndRestore(tmp_path / "backup")
+    other.compile("adam", "sparse_categorical_crossentropy")
+    other.fit(x, y, epochs=1, verbose=0, callbacks=[resumed])
+
+
+@pytest.mark.parametrize("arguments", [{"filepath": "best"}, {"filepath": "{epoch}.weights.h5"},
+                                       {"filepath": "a.keras", "save_weights_only": True}])  # fmt: skip
+def test_an_unusable_path_is_refused_when_the_callback_is_made(arguments):
+    with pytest.raises(ValueError, match="with one of the endings"):
+        cnnfast.callbacks.ModelCheckpoint(**arguments)
