@@ -9,7 +9,6 @@ import pytest
 import cnnfast
 from cnnfast import layers, models
 
-pytest.importorskip("h5py")
 DATA = Path(__file__).parent / "data"
 
 

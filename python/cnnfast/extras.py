@@ -10,7 +10,7 @@ def require(module: str, owner: str, extra: str) -> Any:
     """Import a package that is not among the library's own needs.
 
     Args:
-        module: what to import, such as "h5py".
+        module: what to import, such as "onnx".
         owner: what needs it, for the message.
         extra: the library's extra that installs it.
 

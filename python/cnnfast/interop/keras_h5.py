@@ -89,7 +89,6 @@ def load_model(
         FileNotFoundError: there is no such file.
         ValueError: it is no such file, is damaged, holds code or what the library does not have, or its weights do not
             fit its architecture.
-        ImportError: h5py is not installed.
     """
     refuse_unsafe(safe_mode)
     with opened_hdf5(filepath) as contents:
