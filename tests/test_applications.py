@@ -95,7 +95,8 @@ def test_the_page_of_networks_is_up_to_date():
 
 def test_every_network_is_on_the_page():
     built = {name for name in applications.__all__ if name[0].isupper()}
-    assert built == {name for name, _ in tool.NETWORKS} == {name for name, *_ in PUBLISHED}
+    assert built == {name for name, _ in tool.NETWORKS}
+    assert {name for name, *_ in PUBLISHED} == {name for name in built if "YOLO" not in name}  # which has its own tests
 
 
 def test_the_examples_of_the_page_run(capsys):

@@ -4,6 +4,8 @@ Needs `yolo_fastest/` in the folder that CNNFAST_TEST_DATA names, or in `../shar
 """
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -100,3 +102,25 @@ def test_the_application_is_the_published_network(model, rng):
     assert [head.anchors for head in heads(same)] == [head.anchors for head in heads(model)]
     with pytest.raises(ValueError, match="bytes too long"):
         cnnfast.applications.YOLOFastest(classes=20, weights=WEIGHTS)
+
+
+@pytest.mark.parametrize("arguments", [[], ["--letterbox"]])
+def test_the_example_draws_boxes(tmp_path, arguments):
+    image_module = pytest.importorskip("PIL.Image")
+    script = Path(__file__).resolve().parents[1] / "examples" / "detect.py"
+    files = ["--cfg", CFG, "--weights", WEIGHTS, "--names", FOLDER / "coco.names", "--output", "boxes.png"]
+    result = subprocess.run(
+        [sys.executable, script, FOLDER / "person.jpg", *files, *arguments],
+        cwd=tmp_path,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    assert result.returncode == 0, result.stderr
+    assert {line.split()[0] for line in result.stdout.splitlines()[1:]} >= {"person", "dog"}
+    before = np.asarray(image_module.open(FOLDER / "person.jpg").convert("RGB"))
+    after = np.asarray(image_module.open(tmp_path / "boxes.png"))
+    changed = (before != after).any(axis=-1).mean()
+    assert 0.001 < changed < 0.1

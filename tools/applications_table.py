@@ -34,6 +34,7 @@ NETWORKS: list[tuple[str, dict[str, Any]]] = [
     ("MobileNet", {}),
     ("MobileNetV2", {}),
     ("UNet", {}),
+    *((name, {}) for name in ("TinyYOLOv2", "YOLOv2", "TinyYOLOv3", "YOLOv3", "YOLOFastest")),
 ]
 
 PAGE = """# Networks
@@ -139,9 +140,12 @@ def row(name: str, arguments: dict[str, Any], counted: Figures) -> str:
 
 
 def paper(name: str) -> str:
-    """Where a network is from, as its module's documentation tells in its second paragraph."""
-    module = sys.modules[getattr(applications, name).__module__]
-    return " ".join((inspect.getdoc(module) or "").split("\n\n")[1].split())
+    """Where a network is from: its module's second paragraph tells, or what is in brackets in its own first one."""
+    function = getattr(applications, name)
+    paragraphs = (inspect.getdoc(sys.modules[function.__module__]) or "").split("\n\n")
+    own = (inspect.getdoc(function) or "").split("\n\n")[0]
+    found = paragraphs[1] if len(paragraphs) > 1 else own[own.find("(") + 1 : own.rfind(")")] + "."
+    return " ".join(found.split())
 
 
 def papers() -> list[str]:

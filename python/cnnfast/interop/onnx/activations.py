@@ -40,6 +40,8 @@ def _prelu(call: Call) -> Any:
     slope = call.weight(1)
     if slope.ndim > value.ndim:
         raise ValueError(f"{call}: a slope of shape {slope.shape} does not fit x of shape {value.shape}")
+    if call.opset < 7 and slope.ndim == 1:  # one for each channel
+        slope = slope.reshape(-1, *(1,) * (value.ndim - 2))
     lying: Any = aligned(slope, value.order)
     lying = lying.reshape((1,) * (value.ndim - lying.ndim) + lying.shape)
     if lying.shape[0] != 1 or value.ndim == 1:  # a slope of its own for every example

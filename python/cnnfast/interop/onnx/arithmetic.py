@@ -11,6 +11,7 @@ import numpy as np
 from cnnfast import layers, ops
 from cnnfast.interop.channels_first import Arranged, elementwise
 from cnnfast.interop.onnx.calls import Call, operator
+from cnnfast.interop.onnx.folding import checked_size
 from cnnfast.interop.onnx.tensors import dtype_of
 
 
@@ -23,11 +24,17 @@ def _operands(call: Call) -> list[Any]:
     if call.opset < 7 and call.attribute("broadcast", 0) and "axis" in call.node.attributes and len(values) == 2:
         # Formerly the second operand's axes began at `axis`.
         a, b = values
-        axis = call.attribute("axis") % a.ndim
+        behind = range(b.ndim, a.ndim - call.attribute("axis") % a.ndim)
         if isinstance(b, Arranged):
-            raise call.unsupported("axis with an operand that is computed is not supported")
-        values = [a, np.reshape(b, (*b.shape, *(1,) * (a.ndim - axis - b.ndim)))]
-    return [v if isinstance(v, Arranged) else np.asarray(v, np.float32) for v in values]
+            values = [a, Arranged(ops.expand_dims(b.plain(), tuple(behind))) if behind else b]
+        else:
+            values = [a, np.expand_dims(b, tuple(behind))]
+    if not any(isinstance(v, Arranged) for v in values):
+        values[0] = call.tensor(0)
+    values = [v if isinstance(v, Arranged) else np.asarray(v, np.float32) for v in values]
+    shape = np.broadcast_shapes(*([n or 1 for n in v.shape] for v in values))
+    checked_size(call, shape, 4)
+    return values
 
 
 def _same_shapes(values: list[Any]) -> bool:
@@ -123,7 +130,7 @@ def _erf(call: Call) -> Any:
     value = call.tensor(0)
     z = ops.multiply(value.tensor, float(np.sqrt(2.0)))
     safe = ops.where(ops.equal(z, 0.0), 1.0, z)
-    ratio = ops.subtract(ops.multiply(ops.divide(ops.gelu(z), safe), 2.0), 1.0)
+    ratio = ops.subtract(ops.multiply(ops.divide(ops.gelu(z, approximate=False), safe), 2.0), 1.0)
     return value.like(ops.where(ops.equal(z, 0.0), 0.0, ratio))
 
 
@@ -145,7 +152,7 @@ def _where(call: Call) -> Any:
 
 @operator("Cast", "CastLike")
 def _cast(call: Call) -> Any:
-    value = call.tensor(0)
+    value = call.given(0)
     if call.node.op_type == "Cast":
         to = dtype_of(call.required("to"), str(call))
     elif call.dtypes[1] is None:
@@ -153,6 +160,8 @@ def _cast(call: Call) -> Any:
     else:
         to = call.dtypes[1]
     call.dtype = to
+    if not isinstance(value, Arranged):
+        return value.astype(to)
     source = call.dtypes[0]
     if to.kind == "b":
         return value.like(ops.not_equal(value.tensor, 0.0))

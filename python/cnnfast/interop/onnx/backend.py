@@ -10,9 +10,10 @@ from typing import Any
 
 import numpy as np
 
+from cnnfast.extras import require
 from cnnfast.interop.channels_first import Arranged
 from cnnfast.interop.onnx.calls import NotConstantError
-from cnnfast.interop.onnx.importer import Importer, output_dtypes
+from cnnfast.interop.onnx.importer import Importer
 from cnnfast.interop.onnx.reading import read
 from cnnfast.interop.onnx.rewriting import rewritten
 from cnnfast.interop.onnx.tensors import Array
@@ -47,7 +48,7 @@ class PreparedModel:
             ValueError: the model has something that is not supported.
         """
         given = dict(inputs) if isinstance(inputs, dict) else dict(zip(self._names, inputs, strict=False))
-        given = {name: np.asarray(value) for name, value in given.items()}
+        given = {name: _readable(np.asarray(value)) for name, value in given.items()}
         if self._made is None or not self._still_holds(given):
             self._made = self._make(given)
         _, found, dtypes, model = self._made
@@ -85,7 +86,17 @@ class PreparedModel:
         self._entering = [name for name in self._names if name not in fixed]
         computed = [value.plain() for value in found if isinstance(value, Arranged)]
         model = Model(importer.inputs, computed) if computed else None
-        return fixed, found, output_dtypes(self._graph, importer), model
+        return fixed, found, self._output_dtypes(importer), model
+
+    def _output_dtypes(self, importer: Importer) -> list[Any]:
+        """The outputs' element types: those that the file tells, else those that were followed."""
+        named = require("onnx.helper", "running ONNX models", "onnx").tensor_dtype_to_np_dtype
+        return [named(kind) if kind else importer.dtypes[name] for name, kind in self._graph.outputs.items()]
+
+
+def _readable(array: Array) -> Array:
+    """bfloat16 as float32, which NumPy knows."""
+    return array.astype(np.float32) if array.dtype.name == "bfloat16" else array
 
 
 class CnnfastBackend:

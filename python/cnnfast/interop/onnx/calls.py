@@ -100,15 +100,12 @@ class Call:
         return self.inputs[index]
 
     def tensor(self, index: int = 0) -> Arranged:
-        """An input that is computed.
-
-        Raises:
-            UnsupportedError: it is constant.
-        """
+        """An input to compute with: layers and operations take constant arrays as they take tensors."""
         value = self.given(index)
-        if not isinstance(value, Arranged):
-            raise UnsupportedError(f"{self}: a constant as input {index} is not supported")
-        return value
+        if isinstance(value, Arranged):
+            return value
+        array: Any = self.weight(index)
+        return Arranged(array)
 
     def is_constant(self, index: int) -> bool:
         """Whether an input is given and constant."""

@@ -348,21 +348,35 @@ def _matmul(call: Call) -> Any:
     return np.matmul(a, b)
 
 
+@folder("EyeLike")
+def _eye_like(call: Call) -> Any:
+    rows, columns = call.given(0).shape
+    dtype = dtype_of(call.attribute("dtype"), str(call)) if call.attribute("dtype") else call.given(0).dtype
+    return np.eye(rows, columns, call.attribute("k", 0), dtype)
+
+
 @folder("NonZero")
 def _nonzero(call: Call) -> Any:
     return np.array(np.nonzero(call.constant(0)), np.int64)
 
 
-@folder("ReduceProd", "ReduceSum", "ReduceMax", "ReduceMin", "ReduceMean", "ReduceL2")
+_REDUCTIONS: dict[str, Callable[..., Any]] = {
+    "ReduceProd": np.multiply.reduce, "ReduceSum": np.add.reduce, "ReduceMax": np.max, "ReduceMin": np.min,
+    "ReduceMean": np.mean,
+}  # fmt: skip
+
+
+@folder(*_REDUCTIONS)
 def _reduce(call: Call) -> Any:
     data = call.given(0)
     axes = call.integers_of(1, "axes")
     if not axes and call.attribute("noop_with_empty_axes", 0):
         return data
-    function: Any = {
-        "Prod": np.multiply.reduce, "Sum": np.add.reduce, "Max": np.max, "Min": np.min, "Mean": np.mean,
-        "L2": lambda x, **how: np.sqrt(np.sum(np.square(x), **how)),
-    }[call.node.op_type[6:]]  # fmt: skip
-    keep = bool(call.attribute("keepdims", 1))
-    result = np.asarray(function(data, axis=tuple(axes) if axes else None, keepdims=keep))
+    function: Any = _REDUCTIONS[call.node.op_type]
+    if data.dtype.kind == "b" and function is np.max:
+        function = np.any
+    how: dict[str, Any] = {"axis": tuple(axes) if axes else None, "keepdims": bool(call.attribute("keepdims", 1))}
+    if data.dtype.kind == "f" and call.node.op_type in ("ReduceMax", "ReduceMin"):
+        how["initial"] = -math.inf if call.node.op_type == "ReduceMax" else math.inf  # the result of nothing
+    result = np.asarray(function(data, **how))
     return result if data.dtype == object else result.astype(data.dtype)

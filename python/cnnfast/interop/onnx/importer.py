@@ -15,7 +15,7 @@ from cnnfast.interop.onnx.calls import FOLDERS, HANDLERS, Call, NotConstantError
 from cnnfast.interop.onnx.folding import checked_size, settled
 from cnnfast.interop.onnx.reading import FunctionData, GraphData, NodeData, Reference
 from cnnfast.interop.onnx.result_types import result_types
-from cnnfast.interop.onnx.tensors import DTYPES, dtype_of
+from cnnfast.interop.onnx.tensors import dtype_of
 from cnnfast.models import Model
 from cnnfast.naming import reserved_name
 
@@ -164,7 +164,10 @@ class Importer:
         for name, value, kind in zip(node.outputs, results, kinds, strict=False):
             if not name:
                 continue
+            if isinstance(value, Arranged) and not origins:
+                value = np.asarray(value.plain()).astype(kind)
             if isinstance(value, Arranged):
+                checked_size(call, [n or 1 for n in value.shape], 1)
                 self.note(name, value, kind, origins)
             else:
                 array = settled(value)
@@ -178,13 +181,15 @@ class Importer:
             raise call.unsupported(f"operators of the domain {call.node.domain!r} are not supported")
         constant = not any(isinstance(value, Arranged) for value in call.inputs)
         handler = FOLDERS.get(kind) if constant else HANDLERS.get(kind)
+        if constant and handler is None and call.has(0):
+            handler = HANDLERS.get(kind)
         if handler is None:
             known = kind in HANDLERS or kind in FOLDERS
             reason = (
                 "constants as its only inputs are not supported" if constant else "computing with it is not supported"
             )
             raise call.unsupported(reason if known else handlers.reason_against(kind))
-        call.name = self.unique(_layer_name(call.node.name)) if not constant else ""
+        call.name = self.unique(_layer_name(call.node.name)) if not constant else "constant"
         try:
             with np.errstate(all="ignore"):
                 found = handler(call)
@@ -251,8 +256,3 @@ class Importer:
 def _layer_name(name: str) -> str:
     """A node's name as a layer's: without what separates the parts of weights' names."""
     return re.sub(r"[^\w.\-]+", "_", name.strip("/")) or "node"
-
-
-def output_dtypes(graph: GraphData, importer: Importer) -> list[np.dtype[Any]]:
-    """The outputs' element types: those that the file tells, else those that were followed."""
-    return [np.dtype(DTYPES[kind]) if kind in DTYPES else importer.dtypes[name] for name, kind in graph.outputs.items()]

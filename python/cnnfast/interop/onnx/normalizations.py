@@ -83,11 +83,9 @@ def _group(call: Call) -> Any:
 def _layer(call: Call) -> Any:
     value = call.tensor(0).apart()
     first = call.attribute("axis", -1) % value.ndim
-    if call.outputs > 1:
-        raise call.unsupported("the outputs Mean and InvStdDev are not supported")
     axes = tuple(range(first, value.ndim))
     sizes: list[Any] = [value.shape[axis] for axis in axes]
-    if None in sizes or first == 0:
+    if None in sizes or first == 0 or call.outputs > 1:
         return _layer_by_hand(call, value, axes)
     weights = [np.broadcast_to(call.weight(place), sizes) for place in (1, 2) if call.has(place)]
     x, order = value.tensor, value.order
@@ -104,14 +102,16 @@ def _layer(call: Call) -> Any:
 
 
 def _layer_by_hand(call: Call, value: Arranged, axes: tuple[int, ...]) -> Any:
-    """Over axes that no layer takes: open ones, or the batch."""
+    """Over axes that no layer takes, open ones or the batch, or where the moments are asked for too."""
     x = value.plain()
+    mean = ops.mean(x, axis=axes, keepdims=True)
     if call.node.op_type == "LayerNormalization":
-        x = ops.subtract(x, ops.mean(x, axis=axes, keepdims=True))
+        x = ops.subtract(x, mean)
     variance = ops.mean(ops.square(x), axis=axes, keepdims=True)
-    y = ops.multiply(x, ops.rsqrt(ops.add(variance, float(call.attribute("epsilon", 1e-5)))))
-    y = ops.multiply(y, call.weight(1))
-    return Arranged(ops.add(y, call.weight(2)) if call.has(2) else y)
+    inverse = ops.rsqrt(ops.add(variance, float(call.attribute("epsilon", 1e-5))))
+    y = ops.multiply(ops.multiply(x, inverse), call.weight(1))
+    y = ops.add(y, call.weight(2)) if call.has(2) else y
+    return [Arranged(y), Arranged(mean), Arranged(inverse)]
 
 
 @operator("LRN")

@@ -149,6 +149,29 @@ def _of_open_size(call: Call) -> Any:
     raise call.unsupported("its inputs must be constant; give input_shapes that fix open sizes")
 
 
+@operator("NonZero", "EyeLike")
+def _of_values(call: Call) -> Any:
+    call.constant(0)
+    raise call.unsupported("what its result's shape depends on must be constant")
+
+
+@operator("GatherND")
+def _gather_nd(call: Call) -> Any:
+    x, positions, batch = call.tensor(0).plain(), call.constant(1).astype(np.int64), call.attribute("batch_dims", 0)
+    if batch:
+        raise call.unsupported(f"batch_dims={batch} is not supported")
+    return Arranged(ops.index(x, tuple(np.moveaxis(positions, -1, 0))))
+
+
+@operator("ScatterND")
+def _scatter_nd(call: Call) -> Any:
+    x, updates, kind = call.tensor(0).plain(), call.tensor(2).plain(), call.attribute("reduction", "none")
+    if kind not in ("none", "add"):
+        raise call.unsupported(f"reduction={kind!r} is not supported")
+    positions = call.constant(1).astype(np.int64)
+    return Arranged(ops.scatter_update(x, positions, updates, None if kind == "none" else "add"))
+
+
 @operator("CumSum")
 def _cumsum(call: Call) -> Any:
     value = call.tensor(0).apart()

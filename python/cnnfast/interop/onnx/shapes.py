@@ -155,4 +155,8 @@ def _depth_to_space(call: Call) -> Any:
 @operator("SpaceToDepth")
 def _space_to_depth(call: Call) -> Any:
     value, block = call.tensor(0), int(call.required("blocksize"))
-    return from_channels_last(ops.space_to_depth(value.channels_last(), block))
+    y = ops.space_to_depth(value.channels_last(), block)
+    if call.attribute("mode", "DCR") == "CRD" and y.shape[-1] is not None:
+        channels = y.shape[-1]
+        y = ops.take(y, np.arange(channels).reshape(block**2, channels // block**2).T.ravel(), axis=-1)
+    return from_channels_last(y)
