@@ -31,17 +31,17 @@ KERNEL_SYSTEM_HEADERS = {"cstdint", "cstring", "emmintrin.h", "immintrin.h", "ar
 # The Python package's modules from the ground up. A module imports what is on lower floors, not on its own or above.
 PYTHON_FLOORS = [
     {"_core", "structure"},
-    {"tensor", "config", "downloads", "extras", "memory", "seeds", "symbolic"},
+    {"tensor", "config", "downloads", "extras", "memory", "registration", "seeds", "symbolic"},
     {"autograd"},
     {"ops", "gradcheck"},
     {"arguments", "configured", "naming", "random"},
-    {"activations", "constraints", "initializers", "regularizers"},
+    {"activations", "backend", "constraints", "initializers", "regularizers"},
     {"layers", "losses", "optimizers", "callbacks", "py_dataset"},
     {"detection", "metrics", "utils"},
     {"models"},
     {"interop"},
     {"applications"},
-    {"datasets"},
+    {"datasets", "saving"},
     {"cli"},
     {"__init__", "__main__"},
 ]

@@ -43,6 +43,7 @@ from cnnfast.ops import (
     tanh_shrink,
     threshold,
 )
+from cnnfast.registration import get_registered_object
 
 Activation = Callable[[Any], Any]
 
@@ -143,9 +144,10 @@ def get(identifier: str | Activation | None) -> Activation:
     if identifier is None:
         return linear
     if isinstance(identifier, str):
-        if identifier not in _BY_NAME:
+        found: Activation | None = _BY_NAME.get(identifier) or get_registered_object(identifier)
+        if found is None:
             raise ValueError(f"activation {identifier!r} is not known; there are {', '.join(sorted(_BY_NAME))}")
-        return _BY_NAME[identifier]
+        return found
     if not callable(identifier):
         raise TypeError(f"activation expects a name or a function, got {identifier!r}")
     return identifier

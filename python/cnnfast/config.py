@@ -8,10 +8,17 @@ from typing import Any
 from cnnfast import _core
 
 __all__ = [
+    "backend",
     "config_info",
+    "epsilon",
+    "floatx",
     "get_num_threads",
     "get_precision",
+    "image_data_format",
     "measure_peak",
+    "set_epsilon",
+    "set_floatx",
+    "set_image_data_format",
     "set_num_threads",
     "set_precision",
     "show_config",
@@ -150,3 +157,88 @@ def measure_peak(seconds: float = 0.2) -> float:
         True
     """
     return _core.measure_peak(seconds)
+
+
+# What is fixed here and can be chosen elsewhere: code that asks for it, or chooses what there is, runs.
+
+
+def backend() -> str:
+    """What computes.
+
+    Example:
+        >>> backend()
+        'cnnfast'
+    """
+    return "cnnfast"
+
+
+def epsilon() -> float:
+    """The small number that losses and norms keep away from zero with.
+
+    Example:
+        >>> epsilon()
+        1e-07
+    """
+    return 1e-7
+
+
+def floatx() -> str:
+    """The type of elements that everything is computed with.
+
+    Example:
+        >>> floatx()
+        'float32'
+    """
+    return "float32"
+
+
+def image_data_format() -> str:
+    """Where layers expect an image's channels unless they are told otherwise.
+
+    Example:
+        >>> image_data_format()
+        'channels_last'
+    """
+    return "channels_last"
+
+
+def set_epsilon(value: float) -> None:
+    """Choose the one small number that there is.
+
+    Raises:
+        ValueError: another one.
+
+    Example:
+        >>> set_epsilon(1e-7)
+    """
+    if value != epsilon():
+        raise ValueError(f"set_epsilon: {value} cannot be honoured: losses and norms keep {epsilon()} away from zero")
+
+
+def set_floatx(value: str) -> None:
+    """Choose the one type of elements that there is.
+
+    Raises:
+        ValueError: another one.
+
+    Example:
+        >>> set_floatx("float32")
+    """
+    if value != floatx():
+        raise ValueError(f"set_floatx: {value!r} cannot be honoured: everything is computed in float32")
+
+
+def set_image_data_format(data_format: str) -> None:
+    """Choose the one default that there is.
+
+    Raises:
+        ValueError: another one.
+
+    Example:
+        >>> set_image_data_format("channels_last")
+    """
+    if data_format != image_data_format():
+        raise ValueError(
+            f"set_image_data_format: {data_format!r} cannot be honoured as the default; give layers data_format="
+            f"{data_format!r}"
+        )

@@ -8,6 +8,8 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any
 
+from cnnfast.registration import get_registered_name, get_registered_object
+
 
 def bound_arguments(signature: inspect.Signature, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:
     """The arguments of a call by name, defaults included and `**kwargs` flattened, without the first (`self`).
@@ -52,6 +54,21 @@ def remember_arguments(init: Callable[..., None]) -> Callable[..., None]:
         init(self, *args, **kwargs)
 
     return remembering
+
+
+def taken_by_constructor(cls: type, config: Mapping[str, Any]) -> dict[str, Any]:
+    """The entries of a configuration that a class's constructor takes.
+
+    Example:
+        >>> class Point:
+        ...     def __init__(self, x): ...
+        >>> taken_by_constructor(Point, {"x": 1, "name": "p"})
+        {'x': 1}
+    """
+    parameters = inspect.signature(cls.__init__).parameters  # type: ignore[misc]
+    if any(p.kind is inspect.Parameter.VAR_KEYWORD for p in parameters.values()):
+        return dict(config)
+    return {key: value for key, value in config.items() if key in parameters}
 
 
 class Configured:
@@ -102,8 +119,10 @@ def serialize(value: Any, what: str) -> Any:
     if hasattr(value, "item") and getattr(value, "ndim", None) == 0:
         return value.item()
     if hasattr(value, "get_config") and not isinstance(value, type):
-        return {"class_name": type(value).__name__, "config": value.get_config()}
+        return {"class_name": get_registered_name(type(value)), "config": value.get_config()}
     name = getattr(value, "__name__", None)
+    if name and get_registered_object(get_registered_name(value)) is value:
+        return get_registered_name(value)
     if callable(value) and getattr(value, "__module__", "").startswith("cnnfast.") and "<" not in value.__qualname__:
         return name
     raise TypeError(f"{what} cannot be saved: {value!r} is not known by a name")
@@ -129,9 +148,11 @@ def look_up(kind: str, identifier: Any, by_name: Mapping[str, Callable[..., Any]
     if isinstance(identifier, Mapping):
         name, config = identifier.get("class_name"), identifier.get("config", {})
     if isinstance(name, str):
-        if name not in by_name:
+        made = by_name.get(name) or get_registered_object(name)
+        if made is None:
             raise ValueError(f"{kind} {name!r} is not known; there are {', '.join(sorted(by_name))}")
-        made = by_name[name]
+        if name not in by_name and not isinstance(made, type):
+            return made
         return made.from_config(config) if hasattr(made, "from_config") else made(**config)
     if isinstance(identifier, type):
         return identifier()

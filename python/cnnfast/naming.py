@@ -38,3 +38,29 @@ def reserved_name(name: str) -> str:
         prefix, number = name, "0"
     _next_suffix[prefix] = max(_next_suffix.get(prefix, 0), int(number) + 1)
     return name
+
+
+def forget_names() -> None:
+    """Let the names that are made up begin anew.
+
+    Example:
+        >>> forget_names()
+        >>> unique_name("OtherLayer")
+        'other_layer'
+    """
+    _next_suffix.clear()
+    _counts.clear()
+
+
+_counts: dict[str, int] = {}
+
+
+def counted(prefix: str) -> int:
+    """How often this was asked for a prefix, this time included.
+
+    Example:
+        >>> counted("some"), counted("some")
+        (1, 2)
+    """
+    _counts[prefix] = _counts.get(prefix, 0) + 1
+    return _counts[prefix]

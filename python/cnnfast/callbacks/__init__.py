@@ -10,7 +10,7 @@ from cnnfast.callbacks.history import History
 from cnnfast.callbacks.lambdas import LambdaCallback, TerminateOnNaN
 from cnnfast.callbacks.learning_rate import LearningRateScheduler, ReduceLROnPlateau
 from cnnfast.callbacks.monitor import MonitorCallback
-from cnnfast.callbacks.progress import EpochLine, ProgressBar
+from cnnfast.callbacks.progress import EpochLine, ProgbarLogger, ProgressBar
 from cnnfast.callbacks.swap_ema import SwapEMAWeights
 from cnnfast.callbacks.tensorboard import TensorBoard
 
@@ -27,6 +27,7 @@ __all__ = [
     "LearningRateScheduler",
     "ModelCheckpoint",
     "MonitorCallback",
+    "ProgbarLogger",
     "ProgressBar",
     "ReduceLROnPlateau",
     "SwapEMAWeights",

@@ -104,6 +104,9 @@ class ProgressBar(Callback):
         self._close(None)
 
 
+ProgbarLogger = ProgressBar  # the other name
+
+
 class EpochLine(Callback):
     """One line per epoch, for logs: loss, metrics, seconds and images per second.
 

@@ -38,6 +38,7 @@ from cnnfast.layers.dropout import (
     SpatialDropout3D,
 )
 from cnnfast.layers.functions import ActivityRegularization, Identity, Lambda
+from cnnfast.layers.input_spec import InputSpec
 from cnnfast.layers.joining import Concatenate, Dot, concatenate, dot
 from cnnfast.layers.layer_norm import GroupNormalization, LayerNormalization, RMSNormalization, UnitNormalization
 from cnnfast.layers.merging import (
@@ -130,6 +131,6 @@ __all__ = [
     "Convolution1D", "Convolution1DTranspose", "Convolution2D", "Convolution2DTranspose", "Convolution3D",
     "Convolution3DTranspose", "SeparableConvolution1D", "SeparableConvolution2D",
     "AvgPool1D", "AvgPool2D", "AvgPool3D", "GlobalAvgPool1D", "GlobalAvgPool2D", "GlobalAvgPool3D", "GlobalMaxPool1D",
-    "GlobalMaxPool2D", "GlobalMaxPool3D", "Input", "Layer", "MaxPool1D", "MaxPool2D", "MaxPool3D", "Wrapper", "add",
-    "average", "concatenate", "dot", "maximum", "minimum", "multiply", "subtract",
+    "GlobalMaxPool2D", "GlobalMaxPool3D", "Input", "InputSpec", "Layer", "MaxPool1D", "MaxPool2D", "MaxPool3D",
+    "Wrapper", "add", "average", "concatenate", "dot", "maximum", "minimum", "multiply", "subtract",
 ]  # fmt: skip

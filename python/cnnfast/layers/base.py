@@ -16,6 +16,8 @@ import numpy.typing as npt
 from cnnfast import constraints, initializers, regularizers
 from cnnfast.arguments import refuse_unsupported
 from cnnfast.autograd import Tensor, Value, Variable, is_float32, to_float32
+from cnnfast.configured import taken_by_constructor
+from cnnfast.layers.input_spec import check_input_spec
 from cnnfast.layers.penalties import Penalised
 from cnnfast.naming import reserved_name, unique_name
 from cnnfast.structure import leaves, map_leaves
@@ -76,14 +78,19 @@ class Layer(Penalised):
     """
 
     _call_takes_training = True
+    _call_takes_mask = False
     _training_by_default: bool | None = False  # as the signature of `call` says
     _names_errors = True  # containers leave that to the layers they hold
     _parts: tuple[Any, ...] | None = None
+    _locked_when_built = True  # no more weights then
+    input_spec: Any = None
+    supports_masking = False
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         parameter = inspect.signature(cls.call).parameters.get("training")
         cls._call_takes_training = parameter is not None
+        cls._call_takes_mask = "mask" in inspect.signature(cls.call).parameters
         default = parameter.default if parameter is not None else False
         cls._training_by_default = False if default is inspect.Parameter.empty else default
 
@@ -132,12 +139,16 @@ class Layer(Penalised):
             **kwargs: handed on to `call`.
         """
         before, outermost = _context.training, not _context.inside
+        if kwargs and "mask" in kwargs and not self._call_takes_mask:
+            refuse_unsupported(self.name, {"mask": kwargs.pop("mask")})
         try:
             if outermost:
                 _context.inside = True
                 self._clear_losses()
             if type(x) is not Tensor and not is_float32(x):
                 x = self._prepared(x)
+            if self.input_spec is not None:
+                check_input_spec(self.input_spec, x, self.name)
             if not ((args or kwargs) and has_symbolic((args, kwargs))):
                 if not self.built:
                     self._build_once(_open_batch(shapes_of(x)))
@@ -182,6 +193,8 @@ class Layer(Penalised):
 
     def _describe(self, x: Any, args: tuple[Any, ...], kwargs: dict[str, Any], training: bool | None) -> Any:
         """Note the call down and return symbolic tensors."""
+        if self.input_spec is not None:
+            check_input_spec(self.input_spec, x, self.name)
         outputs = self.compute_output_spec(x, *args, **kwargs)
         if training is not None:
             kwargs = {**kwargs, "training": training}
@@ -277,6 +290,8 @@ class Layer(Penalised):
         return variable
 
     def __setattr__(self, name: str, value: Any) -> None:
+        if isinstance(value, Variable):
+            self._own(name, value)
         super().__setattr__(name, value)
         if name not in _FOUND:
             self._forget_found()
@@ -284,6 +299,19 @@ class Layer(Penalised):
     def __delattr__(self, name: str) -> None:
         super().__delattr__(name)
         self._forget_found()
+
+    def _own(self, name: str, variable: Variable) -> None:
+        """Make a variable that is assigned to an attribute one of the layer's weights."""
+        if "_own_trained" not in self.__dict__:
+            raise ValueError(f"{type(self).__name__}: call super().__init__() before {name} is assigned")
+        if any(variable is weight for weight in self.weights):
+            return
+        if self.built and (isinstance(self.__dict__.get(name), Variable) or self._locked_when_built):
+            raise ValueError(
+                f"{self.name}: {name} cannot become another variable, because the layer is built; to change a weight's "
+                f"value, use {name}.assign(value)"
+            )
+        (self._own_trained if variable.trainable else self._own_kept).append(variable)
 
     def _forget_found(self) -> None:
         """Look through the attributes anew when they are next asked for."""
@@ -388,7 +416,8 @@ class Layer(Penalised):
 
     def get_config(self) -> dict[str, Any]:
         """What the layer was made with, as values that JSON can hold; `from_config` makes such a layer again."""
-        return super().get_config() | {"name": self.name, "trainable": self._trainable} | self._penalty_config()
+        config = super().get_config() | {"name": self.name, "trainable": self._trainable} | self._penalty_config()
+        return taken_by_constructor(type(self), config)
 
 
 class SameShape(Layer):

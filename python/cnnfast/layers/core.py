@@ -30,6 +30,8 @@ class InputLayer(SameShape):
         ragged: not supported.
         batch_shape: the shape with the batch first, in place of `shape` and `batch_size`.
         name: the layer's name.
+        input_tensor: a symbolic tensor that becomes an input: what it was made of is forgotten.
+        optional: only False: every input is required.
         **kwargs: none are supported.
 
     Raises:
@@ -50,13 +52,23 @@ class InputLayer(SameShape):
         ragged: bool | None = None,
         batch_shape: Sequence[int | None] | None = None,
         name: str | None = None,
+        input_tensor: KerasTensor | None = None,
+        optional: bool = False,
         **kwargs: Any,
     ) -> None:
         # What a model may have assigned to all of its layers; there are no weights here.
         common = {key: kwargs.pop(key) for key in ("trainable", "learning_rate_multiplier") if key in kwargs}
-        refuse_unsupported("InputLayer", {"sparse": sparse, "ragged": ragged, **kwargs})
+        refuse_unsupported("InputLayer", {"sparse": sparse, "ragged": ragged, "optional": optional, **kwargs})
         whole = dtype in _WHOLE_NUMBERS
         super().__init__(dtype=None if whole else dtype, name=name, **common)
+        if input_tensor is not None:
+            if not isinstance(input_tensor, KerasTensor):
+                kind = type(input_tensor).__name__
+                raise ValueError(f"InputLayer: tensor expects a symbolic one, got {kind}; data is given to the model")
+            if shape is not None or batch_size is not None or batch_shape is not None:
+                raise ValueError("InputLayer: the tensor has a shape, so none can be given beside it")
+            batch_shape, dtype = input_tensor.shape, input_tensor.dtype
+            whole = dtype in _WHOLE_NUMBERS
         if batch_shape is not None:
             if shape is not None or batch_size is not None or not isinstance(batch_shape, (list, tuple)):
                 raise ValueError(f"InputLayer: batch_shape={batch_shape} expects a tuple, and no shape or batch_size")
@@ -69,7 +81,12 @@ class InputLayer(SameShape):
         sizes = [None if n is None else positive_int("InputLayer", "shape", n) for n in shape]
         self.given_input_shape = (None, *sizes)
         self.built = True
-        Node(self, (), {}, KerasTensor((batch, *sizes), str(dtype) if whole else "float32", name=self.name))
+        # The configuration tells of a tensor what it is like.
+        told = {"batch_shape": [batch, *sizes], "dtype": dtype} if input_tensor is not None else {}
+        left = {key: x for key, x in self._arguments.items() if key not in ("input_tensor", "optional")}
+        self._arguments = {**left, **told}
+        described = KerasTensor((batch, *sizes), str(dtype) if whole else "float32", name=self.name)
+        Node(self, (), {}, described if input_tensor is None else input_tensor)
 
     def call(self, x: Any, training: bool = False) -> Any:  # noqa: D102
         return x
@@ -83,6 +100,8 @@ def Input(  # noqa: N802
     ragged: bool | None = None,
     batch_shape: Sequence[int | None] | None = None,
     name: str | None = None,
+    tensor: KerasTensor | None = None,
+    optional: bool = False,
     **kwargs: Any,
 ) -> KerasTensor:
     """The place where data enters a model: a symbolic tensor to call layers on, or the first entry of a `Sequential`.
@@ -96,6 +115,8 @@ def Input(  # noqa: N802
         ragged: not supported.
         batch_shape: the shape with the batch first, in place of `shape` and `batch_size`.
         name: the name by which models look up what they are given in a dict.
+        tensor: a symbolic tensor that becomes an input: what it was made of is forgotten.
+        optional: only False: every input is required.
         **kwargs: none are supported.
 
     Returns:
@@ -109,8 +130,9 @@ def Input(  # noqa: N802
         >>> Input(shape=(28, 28, 1)).shape
         (None, 28, 28, 1)
     """
-    tensor: KerasTensor = InputLayer(shape, batch_size, dtype, sparse, ragged, batch_shape, name, **kwargs).output
-    return tensor
+    more: dict[str, Any] = {"input_tensor": tensor, "optional": optional, **kwargs}
+    found: KerasTensor = InputLayer(shape, batch_size, dtype, sparse, ragged, batch_shape, name, **more).output
+    return found
 
 
 class Dense(Activated, Layer):

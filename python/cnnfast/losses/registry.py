@@ -8,6 +8,7 @@ from typing import Any
 from cnnfast.configured import serialize as serialized
 from cnnfast.losses import crossentropy, focal, margins, probabilistic, regression, segmentation, sequences, similarity
 from cnnfast.losses.base import Loss, LossFunction, LossFunctionWrapper
+from cnnfast.registration import get_registered_object
 
 LossLike = Loss | LossFunction | str | Mapping[str, Any]
 
@@ -112,7 +113,7 @@ def deserialize(name: Any, custom_objects: Mapping[str, Any] | None = None) -> A
 
 
 def _named(name: Any, custom_objects: Mapping[str, Any] | None) -> Any:
-    found = (custom_objects or {}).get(name) or _BY_NAME.get(name)
+    found = (custom_objects or {}).get(name) or _BY_NAME.get(name) or get_registered_object(name)
     if found is None:
         raise ValueError(f"loss {name!r} is not known; there are {', '.join(sorted(_BY_NAME))}")
     return found

@@ -22,6 +22,7 @@ from cnnfast.metrics import (
 )
 from cnnfast.metrics.base import Metric
 from cnnfast.naming import snake_case
+from cnnfast.registration import get_registered_object
 
 MetricLike = Metric | Callable[[Any, Any], Any] | str | Mapping[str, Any]
 
@@ -132,7 +133,7 @@ def deserialize(config: Any, custom_objects: Mapping[str, Any] | None = None) ->
 
 
 def _named(name: Any, own: Mapping[str, Any]) -> Any:
-    found = own.get(name) or _BY_NAME.get(name)
+    found = own.get(name) or _BY_NAME.get(name) or get_registered_object(name)
     if found is None:
         raise ValueError(f"metric {name!r} is not known; there are {', '.join(sorted(_BY_NAME))}")
     return found

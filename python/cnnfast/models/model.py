@@ -13,6 +13,7 @@ from cnnfast.layers.base import Layer
 from cnnfast.layers.operation import OperationLayer
 from cnnfast.models.graph import Graph
 from cnnfast.models.trainer import Trainer
+from cnnfast.registration import get_registered_name
 from cnnfast.structure import map_leaves
 from cnnfast.symbolic import Shape, SymbolicArgumentError, has_symbolic, is_shape
 
@@ -53,6 +54,7 @@ class Model(Trainer, Layer):
     """
 
     _names_errors = False
+    _locked_when_built = False
     _graph: Graph | None = None
     built_for: Any = None  # the inputs' shapes, of a subclass that made its weights from them
 
@@ -369,7 +371,7 @@ class Model(Trainer, Layer):
 
     def to_json(self, **kwargs: Any) -> str:
         """The architecture as JSON, for `cnnfast.models.model_from_json`; `kwargs` are those of `json.dumps`."""
-        return json.dumps({"class_name": type(self).__name__, "config": self.get_config()}, **kwargs)
+        return json.dumps({"class_name": get_registered_name(type(self)), "config": self.get_config()}, **kwargs)
 
 
 def _zeros(shapes: Any) -> Any:

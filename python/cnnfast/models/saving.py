@@ -33,6 +33,8 @@ from cnnfast.models.files import (
     zeros_within,
 )
 from cnnfast.models.training_state import PREFIX, restore_state, state_arrays, state_config
+from cnnfast.naming import reserved_name
+from cnnfast.registration import get_registered_name, known_objects
 
 FORMAT = "cnnfast-model"
 VERSION = 1
@@ -74,7 +76,9 @@ def save_model(
     header = {
         "format": FORMAT,
         "version": str(VERSION),
-        "architecture": _json({"class_name": type(model).__name__, "config": model.get_config()}, "the architecture"),
+        "architecture": _json(
+            {"class_name": get_registered_name(type(model)), "config": model.get_config()}, "the architecture"
+        ),
         "user": _json(dict(metadata or {}), "metadata"),
         ORDER: _json(list(named), "names"),
     }
@@ -180,17 +184,21 @@ def layer_from_config(entry: Mapping[str, Any], custom_objects: Mapping[str, Any
         "OperationLayer": OperationLayer,
         "Functional": Model,
         "Sequential": Sequential,
-        **(custom_objects or {}),
+        **known_objects(custom_objects),
     }
     cls = known.get(name) if isinstance(name, str) else None
     if cls is None:
         raise ValueError(f"unknown layer {name!r}; pass its class in custom_objects={{{name!r}: ...}} if you trust it")
     try:
         if "custom_objects" in inspect.signature(cls.from_config).parameters:
-            return cls.from_config(entry["config"], custom_objects)
-        return cls.from_config(entry["config"])
+            layer = cls.from_config(entry["config"], custom_objects)
+        else:
+            layer = cls.from_config(entry["config"])
     except TypeError as error:
         raise ValueError(f"{name}: {error}") from error
+    if "name" not in entry["config"] and isinstance(entry.get("name"), str) and isinstance(layer, Layer):
+        layer.name = reserved_name(entry["name"])  # a constructor that takes no name
+    return layer
 
 
 make_wrapped_layers_with(layer_from_config)

@@ -17,6 +17,7 @@ from cnnfast.optimizers.lion import Lion
 from cnnfast.optimizers.nadam import Nadam
 from cnnfast.optimizers.rmsprop import RMSprop
 from cnnfast.optimizers.sgd import SGD
+from cnnfast.registration import get_registered_object
 
 OptimizerLike = Optimizer | str | Mapping[str, Any]
 
@@ -85,6 +86,9 @@ def _found(name: Any, custom_objects: Mapping[str, Any] | None) -> type[Optimize
     if custom_objects and name in custom_objects:
         found: type[Optimizer] = custom_objects[name]
         return found
+    registered = get_registered_object(name) if isinstance(name, str) else None
+    if isinstance(registered, type) and issubclass(registered, Optimizer):
+        return registered
     if not isinstance(name, str) or name.lower() not in _BY_NAME:
         known = ", ".join(sorted(c.__name__ for c in _CLASSES))
         raise ValueError(f"optimizer {name!r} is not known; there are {known}")

@@ -9,26 +9,46 @@ import numpy.typing as npt
 
 from cnnfast.arguments import positive_int
 from cnnfast.autograd import to_float32
+from cnnfast.backend import clear_session, is_keras_tensor
 from cnnfast.losses import class_labels
 from cnnfast.py_dataset import PyDataset, pack_x_y_sample_weight, unpack_x_y_sample_weight
 from cnnfast.random import set_random_seed
+from cnnfast.registration import (
+    CustomObjectScope,
+    custom_object_scope,
+    get_custom_objects,
+    get_registered_name,
+    get_registered_object,
+    register_keras_serializable,
+)
 from cnnfast.utils.files import get_file
 from cnnfast.utils.folders import image_dataset_from_directory
 from cnnfast.utils.images import array_to_img, img_to_array, load_img, save_img
-from cnnfast.utils.plotting import plot_model
+from cnnfast.utils.plotting import model_to_dot, plot_model
+from cnnfast.utils.progbar import Progbar
 from cnnfast.utils.splitting import split_dataset
 
 __all__ = [
+    "CustomObjectScope",
+    "Progbar",
     "PyDataset",
     "Sequence",
     "array_to_img",
+    "clear_session",
+    "custom_object_scope",
+    "get_custom_objects",
     "get_file",
+    "get_registered_name",
+    "get_registered_object",
     "image_dataset_from_directory",
     "img_to_array",
+    "is_keras_tensor",
     "load_img",
+    "model_to_dot",
     "normalize",
     "pack_x_y_sample_weight",
     "plot_model",
+    "register_keras_serializable",
     "save_img",
     "set_random_seed",
     "split_dataset",

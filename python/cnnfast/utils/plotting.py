@@ -52,6 +52,113 @@ def plot_model(
         >>> "Dense" in Path("model.dot").read_text()
         True
     """
+    drawing = model_to_dot(
+        model, show_shapes, show_dtype, show_layer_names, rankdir, expand_nested, dpi, False, show_layer_activations,
+        show_trainable, splines,
+    )  # fmt: skip
+    path = Path(to_file)
+    if path.suffix == ".dot":
+        path.write_text(drawing.to_string())
+        return
+    drawing.write(path, format=path.suffix.removeprefix(".") or "png")
+
+
+class Dot:
+    """A picture of a model as Graphviz's program `dot` reads it.
+
+    Args:
+        text: in the language of that program.
+
+    Example:
+        >>> Dot("digraph model {}").to_string()
+        'digraph model {}'
+    """
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def to_string(self) -> str:
+        """What the program reads."""
+        return self._text
+
+    __str__ = to_string
+
+    def create(self, format: str = "png") -> bytes:
+        """The picture in a format that the program writes.
+
+        Raises:
+            FileNotFoundError: the program is not installed.
+            RuntimeError: it failed.
+        """
+        return self._drawn(f"-T{format}")
+
+    def _drawn(self, *arguments: str) -> bytes:
+        program = shutil.which("dot")
+        if program is None:
+            raise FileNotFoundError(
+                "plot_model needs Graphviz's program dot (https://graphviz.org/download), which is not on the PATH; "
+                "to_file='model.dot' writes its input"
+            )
+        done = subprocess.run([program, *arguments], input=self._text.encode(), capture_output=True, check=False)
+        if done.returncode:
+            raise RuntimeError(f"plot_model: dot failed: {done.stderr.decode(errors='replace').strip()}")
+        return done.stdout
+
+    def write(self, path: str | os.PathLike[str], format: str = "raw") -> None:
+        """Write the picture, or, in the format "raw", the text."""
+        if format == "raw":
+            Path(path).write_text(self._text)
+        else:
+            self._drawn(f"-T{format}", "-o", os.fspath(path))
+
+    def write_png(self, path: str | os.PathLike[str]) -> None:
+        """Write the picture as PNG."""
+        self.write(path, "png")
+
+    def write_svg(self, path: str | os.PathLike[str]) -> None:
+        """Write the picture as SVG."""
+        self.write(path, "svg")
+
+
+def model_to_dot(
+    model: Any,
+    show_shapes: bool = False,
+    show_dtype: bool = False,
+    show_layer_names: bool = True,
+    rankdir: str = "TB",
+    expand_nested: bool = False,
+    dpi: int = 200,
+    subgraph: bool = False,
+    show_layer_activations: bool = False,
+    show_trainable: bool = False,
+    splines: str = "ortho",
+) -> Dot:
+    """A model's layers and what goes from one to the next, for Graphviz.
+
+    Args:
+        model: a built model.
+        show_shapes: whether to write the shapes that enter and leave each layer.
+        show_dtype: whether to write the element type, float32.
+        show_layer_names: whether to write the layers' names beside their classes.
+        rankdir: "TB" from top to bottom, "LR" from left to right.
+        expand_nested: whether to draw the layers of models in the model.
+        dpi: dots per inch.
+        subgraph: not supported: the result is a whole drawing.
+        show_layer_activations: whether to write the layers' activations.
+        show_trainable: whether to write whether training changes the layer.
+        splines: how lines run, as Graphviz takes it.
+
+    Raises:
+        ValueError: the model is not built, or an argument cannot be honoured.
+
+    Example:
+        >>> import cnnfast
+        >>> x = cnnfast.Input((4,))
+        >>> "Dense" in model_to_dot(cnnfast.Model(x, cnnfast.layers.Dense(2)(x))).to_string()
+        True
+    """
+    if subgraph:
+        raise ValueError("model_to_dot: subgraph=True cannot be honoured: the result is a whole drawing")
     if rankdir not in ("TB", "LR", "BT", "RL"):
         raise ValueError(f"plot_model: rankdir expects TB, LR, BT or RL, got {rankdir!r}")
     shown = {
@@ -60,22 +167,7 @@ def plot_model(
     }  # fmt: skip
     lines = _layers(model, "", {key for key, wanted in shown.items() if wanted}, expand_nested)
     settings = f"  rankdir={rankdir}; dpi={int(dpi)}; splines={_quoted(splines)}; node [shape=box];"
-    text = "\n".join(["digraph model {", settings, *lines, "}"]) + "\n"
-    path = Path(to_file)
-    if path.suffix == ".dot":
-        path.write_text(text)
-        return
-    program = shutil.which("dot")
-    if program is None:
-        raise FileNotFoundError(
-            "plot_model needs Graphviz's program dot (https://graphviz.org/download), which is not on the PATH; "
-            "to_file='model.dot' writes its input"
-        )
-    kind = path.suffix.removeprefix(".") or "png"
-    command = [program, f"-T{kind}", "-o", str(path)]
-    done = subprocess.run(command, input=text, text=True, capture_output=True, check=False)
-    if done.returncode:
-        raise RuntimeError(f"plot_model: dot failed: {done.stderr.strip()}")
+    return Dot("\n".join(["digraph model {", settings, *lines, "}"]) + "\n")
 
 
 def _layers(model: Any, prefix: str, shown: set[str], expand: bool) -> list[str]:

@@ -13,6 +13,7 @@ from cnnfast.models.keras_config.objects import Objects
 from cnnfast.models.keras_config.operations import is_operation, operation_entry
 from cnnfast.models.model import Model
 from cnnfast.models.saving import layer_from_config
+from cnnfast.registration import known_objects
 
 _FUNCTIONAL = ("Functional", "Model")
 
@@ -57,7 +58,7 @@ class Reader:
     """
 
     def __init__(self, custom_objects: Mapping[str, Any] | None = None) -> None:
-        self.custom = dict(custom_objects or {})
+        self.custom = known_objects(custom_objects)
         self.objects = Objects(self.custom, self.made)
         self._shared: dict[Any, Layer] = {}
 
