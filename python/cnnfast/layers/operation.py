@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from cnnfast import ops
@@ -53,6 +53,13 @@ class OperationLayer(Layer):
 
     def call(self, *args: Any, **kwargs: Any) -> Any:  # noqa: D102
         return self._compute(*args, **kwargs)
+
+    def computed(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+        """What a call with values gives, without what calls of layers do besides."""
+        try:
+            return self._compute(*args, **kwargs)
+        except (ValueError, TypeError) as error:
+            self._raise_named(error)
 
 
 def _reshaped(shape: Shape, newshape: int | Sequence[int]) -> Shape:

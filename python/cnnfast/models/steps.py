@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from cnnfast.layers.base import Layer
+from cnnfast.layers.operation import OperationLayer
 from cnnfast.structure import leaves, map_leaves
 from cnnfast.symbolic import KerasTensor, Node
 
@@ -43,17 +44,26 @@ class Step:
     last_used: list[int] = field(default_factory=list)
     # Where there is one argument only: its slot, or the list of its slots.
     plain: int | list[int] | None = field(init=False)
+    # Whether slots are arguments themselves, not parts of them or keywords.
+    flat: bool = field(init=False)
+    operation: OperationLayer | None = field(init=False)  # that is called without what layers do around their work
 
     def __post_init__(self) -> None:
         self.plain = _plain(self.args[0]) if len(self.args) == 1 and not self.kwargs else None
+        self.flat = all(isinstance(part, Slot) or not _slots_in(part) for part in (*self.args, self.kwargs))
+        plain = type(self.compute) is OperationLayer and self.compute.activity_regularizer is None
+        self.operation = self.compute if plain and self.flat else None  # type: ignore[assignment]
 
     @property
     def inputs(self) -> list[int]:
         """The slots that it reads."""
-        return [leaf.number for leaf in leaves([self.args, self.kwargs]) if isinstance(leaf, Slot)]
+        return [slot.number for slot in _slots_in([self.args, self.kwargs])]
 
     def result(self, slots: list[Any], training: bool | None) -> Any:
         """Make the call."""
+        if self.operation is not None:
+            with_values = [slots[part.number] if type(part) is Slot else part for part in self.args]
+            return self.operation.computed(with_values, self.kwargs)
         if type(self.plain) is int:
             return self.compute(slots[self.plain], training=training)
         if type(self.plain) is list:
@@ -63,6 +73,10 @@ class Step:
             return map_leaves(lambda leaf: slots[leaf.number] if isinstance(leaf, Slot) else leaf, arguments)
 
         return self.compute(*filled(self.args), **{"training": training, **filled(self.kwargs)})
+
+
+def _slots_in(structure: Any) -> list[Slot]:
+    return [leaf for leaf in leaves(structure) if isinstance(leaf, Slot)]
 
 
 def step_of(node: Node, slots: dict[int, int]) -> Step:
