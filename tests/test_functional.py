@@ -309,3 +309,18 @@ def test_summary():
         summary_of(own)
     own([np.zeros((4, 5)), np.ones((4, 3))])
     assert "Total params: 26" in summary_of(own)
+
+
+@pytest.mark.parametrize("shapes", [((None, 4, 5), (None, 4, 5)), ((None, None, 5), (1, 5)), ((None, 1, 5), (None, 4, 1))])
+def test_shapes_of_elementwise_operations_are_those_that_trying_finds(shapes):
+    from cnnfast.symbolic import tried
+
+    x, y = (layers.Input(batch_shape=shape) for shape in shapes)
+    for function in (ops.add, ops.maximum, ops.divide):
+        assert function(x, y).shape == tried(function, (x, y), {}).shape
+    for function in (ops.relu, ops.sqrt, ops.hard_silu):
+        assert function(x).shape == x.shape
+    assert (x * np.ones((3, 1, 1, 5))).shape == tried(ops.multiply, (x, np.ones((3, 1, 1, 5))), {}).shape
+    assert (3.0 - x).shape == x.shape
+    with pytest.raises(ValueError, match="add"):
+        ops.add(layers.Input((4, 5)), layers.Input((3, 5)))

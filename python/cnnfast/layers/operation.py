@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
 from cnnfast import ops
 from cnnfast.layers.base import Layer, unique_name
+from cnnfast.layers.merging import broadcast_shape
 from cnnfast.ops.shaping import integers
 from cnnfast.symbolic import KerasTensor, Shape, SymbolicArgumentError, has_symbolic, note_operations_with, tried
 
@@ -49,6 +53,9 @@ class OperationLayer(Layer):
         """Symbolic tensors like those that a call with these arguments gives."""
         if self.function == "reshape" and isinstance(x, KerasTensor):
             return KerasTensor(_reshaped(x.shape, *args, **kwargs), x.dtype)
+        shape = None if kwargs else _elementwise(self.function, (x, *args))
+        if shape is not None:
+            return KerasTensor(shape)
         return tried(self, (x, *args), kwargs)
 
     def call(self, *args: Any, **kwargs: Any) -> Any:  # noqa: D102
@@ -60,6 +67,29 @@ class OperationLayer(Layer):
             return self._compute(*args, **kwargs)
         except (ValueError, TypeError) as error:
             self._raise_named(error)
+
+
+# Functions whose result has the shape that their operands, one or two, broadcast to.
+_OF_ONE = frozenset({
+    "abs", "exp", "hard_sigmoid", "hard_silu", "negative", "relu", "relu6", "sigmoid", "silu", "softplus", "sqrt",
+    "square", "tanh",
+})  # fmt: skip
+_OF_TWO = frozenset({"add", "divide", "maximum", "minimum", "multiply", "subtract", "true_divide"})
+
+
+def _elementwise(function: str, operands: tuple[Any, ...]) -> Shape | None:
+    """The shape of a function's result where it is known without trying: trying large images out takes its time."""
+    if len(operands) != (function in _OF_ONE) + 2 * (function in _OF_TWO):
+        return None
+    shapes: list[Shape] = []
+    for x in operands:
+        if isinstance(x, KerasTensor) and x.dtype == "float32":
+            shapes.append(x.shape)
+        elif isinstance(x, (int, float)) or (isinstance(x, np.ndarray) and x.dtype.kind in "iuf"):
+            shapes.append(np.shape(x))
+        else:
+            return None
+    return functools.reduce(functools.partial(broadcast_shape, function), shapes)
 
 
 def _reshaped(shape: Shape, newshape: int | Sequence[int]) -> Shape:

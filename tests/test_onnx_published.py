@@ -1,0 +1,63 @@
+"""Published networks, imported and compared with ONNX Runtime; skipped where their files are not.
+
+The files lie in folders below that of the environment variable CNNFAST_TEST_MODELS: the wheel of rapidocr-onnxruntime
+(on PyPI) has the detector and the classifier of PP-OCR among its files, to be unpacked there.
+"""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from cnnfast.interop import export_onnx, load_onnx
+from onnx_peer import assert_same, run
+
+pytest.importorskip("onnx")
+pytest.importorskip("onnxruntime")
+
+# By the file's name: the shapes (N, C, H, W) that it is tried with.
+SHAPES = {
+    "ch_PP-OCRv4_det_infer.onnx": [(1, 3, 64, 160), (2, 3, 96, 96), (1, 3, 160, 96)],
+    "ch_ppocr_mobile_v2.0_cls_infer.onnx": [(1, 3, 48, 192), (3, 3, 48, 192), (2, 3, 64, 96)],
+}
+
+
+def file(name):
+    folder = os.environ.get("CNNFAST_TEST_MODELS")
+    if not folder:
+        pytest.skip("CNNFAST_TEST_MODELS does not name a folder of published networks")
+    found = sorted(Path(folder).rglob(name))
+    if not found:
+        pytest.skip(f"there is no {name} below {folder}")
+    return found[0]
+
+
+def page(shape):
+    """White paper with dark strokes, in the range that the networks take: what they look for, so that they answer."""
+    images, _, height, width = shape
+    random = np.random.default_rng(4)
+    paper = np.ones((images, height, width), np.float32)
+    for image in paper:
+        for row in range(10, height - 14, 24):
+            for column in range(6, width - 10, 9):
+                image[row : row + 12, column : column + 2] = -1
+                image[row + random.integers(0, 10) :, column : column + 6][:2] = -1
+    noise = random.uniform(-0.05, 0.05, shape).astype(np.float32)
+    return np.ascontiguousarray(np.repeat(paper[:, None], 3, axis=1)) + noise
+
+
+@pytest.mark.parametrize("name", SHAPES)
+def test_published_network(name, tmp_path):
+    path = file(name)
+    model = load_onnx(path)
+    export_onnx(model, tmp_path / "again.onnx", data_format="channels_first")
+    for shape in SHAPES[name]:
+        x = page(shape)
+        (wanted,) = run(path, [x])
+        assert wanted.max() > 0.3  # it has something to say
+        found = model.predict(np.moveaxis(x, 1, -1), verbose=0)
+        assert_same(np.moveaxis(found, -1, 1) if found.ndim == 4 else found, wanted, 1e-4)
+        # Written again, it is the same network still.
+        (again,) = run(tmp_path / "again.onnx", [x])
+        assert_same(again, wanted, 1e-4)
