@@ -311,7 +311,9 @@ def test_summary():
     assert "Total params: 26" in summary_of(own)
 
 
-@pytest.mark.parametrize("shapes", [((None, 4, 5), (None, 4, 5)), ((None, None, 5), (1, 5)), ((None, 1, 5), (None, 4, 1))])
+@pytest.mark.parametrize(
+    "shapes", [((None, 4, 5), (None, 4, 5)), ((None, None, 5), (1, 5)), ((None, 1, 5), (None, 4, 1))]
+)
 def test_shapes_of_elementwise_operations_are_those_that_trying_finds(shapes):
     from cnnfast.symbolic import tried
 
@@ -321,6 +323,7 @@ def test_shapes_of_elementwise_operations_are_those_that_trying_finds(shapes):
     for function in (ops.relu, ops.sqrt, ops.hard_silu):
         assert function(x).shape == x.shape
     assert (x * np.ones((3, 1, 1, 5))).shape == tried(ops.multiply, (x, np.ones((3, 1, 1, 5))), {}).shape
-    assert (3.0 - x).shape == x.shape
+    assert (np.float32(3.0) - x).shape == x.shape
+    assert ops.clip(x, 0.0, 6.0).shape == x.shape
     with pytest.raises(ValueError, match="add"):
         ops.add(layers.Input((4, 5)), layers.Input((3, 5)))

@@ -74,18 +74,21 @@ _OF_ONE = frozenset({
     "abs", "exp", "hard_sigmoid", "hard_silu", "negative", "relu", "relu6", "sigmoid", "silu", "softplus", "sqrt",
     "square", "tanh",
 })  # fmt: skip
+_NUMBERS = (int, float, np.number)
 _OF_TWO = frozenset({"add", "divide", "maximum", "minimum", "multiply", "subtract", "true_divide"})
 
 
 def _elementwise(function: str, operands: tuple[Any, ...]) -> Shape | None:
     """The shape of a function's result where it is known without trying: trying large images out takes its time."""
+    if function == "clip" and all(bound is None or isinstance(bound, _NUMBERS) for bound in operands[1:]):
+        function, operands = "relu", operands[:1]
     if len(operands) != (function in _OF_ONE) + 2 * (function in _OF_TWO):
         return None
     shapes: list[Shape] = []
     for x in operands:
         if isinstance(x, KerasTensor) and x.dtype == "float32":
             shapes.append(x.shape)
-        elif isinstance(x, (int, float)) or (isinstance(x, np.ndarray) and x.dtype.kind in "iuf"):
+        elif isinstance(x, _NUMBERS) or (isinstance(x, np.ndarray) and x.dtype.kind in "iuf"):
             shapes.append(np.shape(x))
         else:
             return None
