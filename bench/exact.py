@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Mapping
+import math
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
-from bench.layer_passes import EPSILON
+from bench.layer_passes import EPSILON, SLOPE
 from bench.shapes import FloatArray, Layer
 
 Index = tuple[int, ...]
@@ -95,41 +97,85 @@ def _convolution(layer: Layer, data: Mapping[str, FloatArray]) -> dict[str, Call
 def _pooling(layer: Layer, data: Mapping[str, FloatArray]) -> dict[str, Callable[[Index], float]]:
     x, dy = data["x"], data["dy"]
 
+    def inputs(position: Index) -> Sequence[Collection[int]]:
+        if not layer.windows:
+            return [[at for _, at in axis] for axis in _taps(layer, position, layer.size)]
+        ends = [(p * n / layer.windows, (p + 1) * n / layer.windows) for p, n in zip(position, layer.size, strict=True)]
+        return [range(math.floor(a), math.ceil(b)) for a, b in ends]
+
+    def outputs(position: Index) -> Iterator[Index]:
+        if layer.windows:
+            every = itertools.product(range(layer.windows), repeat=layer.rank)
+            return (o for o in every if all(p in r for p, r in zip(position, inputs(o), strict=True)))
+        covering = _windows(layer, position, dy.shape[1:-1])
+        return (tuple(o for _, o in taps) for taps in itertools.product(*covering))
+
     def window(index: Index) -> dict[Index, float]:
-        places = itertools.product(*(((at) for _, at in axis) for axis in _taps(layer, index[1:-1], layer.size)))
+        places = itertools.product(*inputs(index[1:-1]))
         return {place: float(x[(index[0], *place, index[-1])]) for place in places}
 
     def share(index: Index, place: Index) -> float:
         values = window(index)
-        if layer.kind == "average_pool":
+        if "average" in layer.kind:
             return 1 / len(values)
         return float(max(values, key=lambda p: values[p]) == place)
 
     def forward(index: Index) -> float:
         values = list(window(index).values())
-        return max(values) if layer.kind == "max_pool" else sum(values) / len(values)
+        return max(values) if "max" in layer.kind else sum(values) / len(values)
 
     def backward(index: Index) -> float:
-        covering = _windows(layer, index[1:-1], dy.shape[1:-1])
-        outputs = [(index[0], *(o for _, o in taps), index[-1]) for taps in itertools.product(*covering)]
-        return sum(float(dy[o]) * share(o, index[1:-1]) for o in outputs)
+        places = [(index[0], *o, index[-1]) for o in outputs(index[1:-1])]
+        return sum(float(dy[o]) * share(o, index[1:-1]) for o in places)
 
     return {"forward": forward, "backward": backward}
 
 
-def _normalization(data: Mapping[str, FloatArray]) -> dict[str, Callable[[Index], float]]:
-    def channel(c: int) -> tuple[FloatArray, float]:
-        x = data["x"][..., c].astype(np.float64)
+def _normalization(layer: Layer, data: Mapping[str, FloatArray]) -> dict[str, Callable[[Index], float]]:
+    bent = layer.kind == "batch_norm"
+
+    def together(index: Index) -> tuple[Any, Index]:
+        """What is normalised together with a value, and where in that it is."""
+        if bent:
+            return (..., index[-1]), index[:-1]
+        if layer.kind == "layer_norm":
+            return index[:-1], index[-1:]
+        size = layer.channels // layer.groups
+        first = index[-1] // size * size
+        return (index[0], ..., slice(first, first + size)), (*index[1:-1], index[-1] - first)
+
+    def normal(index: Index) -> tuple[FloatArray, float, FloatArray, Index]:
+        some, place = together(index)
+        x = data["x"][some].astype(np.float64)
         deviation = float(np.sqrt(x.var() + EPSILON))
-        return (x - x.mean()) / deviation, deviation
+        return (x - x.mean()) / deviation, deviation, data["dy"][some].astype(np.float64), place
+
+    def forward(index: Index) -> float:
+        hats, _, _, place = normal(index)
+        return float(max(hats[place], 0) if bent else hats[place])
 
     def backward(index: Index) -> float:
-        hats, deviation = channel(index[-1])
-        dz = np.where(hats > 0, data["dy"][..., index[-1]].astype(np.float64), 0)
-        place = index[:-1]
+        hats, deviation, dy, place = normal(index)
+        dz = np.where(hats > 0, dy, 0) if bent else dy
         return float((dz[place] - dz.mean() - hats[place] * (dz * hats).mean()) / deviation)
 
-    return {"forward": lambda i: float(max(channel(i[-1])[0][i[:-1]], 0)), "backward": backward}
+    return {"forward": forward, "backward": backward}
+
+
+def _rectifier(data: Mapping[str, FloatArray]) -> dict[str, Callable[[Index], float]]:
+    def slope(index: Index) -> float:
+        return 1.0 if data["x"][index] > 0 else SLOPE
+
+    return {
+        "forward": lambda i: float(data["x"][i]) * slope(i),
+        "backward": lambda i: float(data["dy"][i]) * slope(i),
+    }
+
+
+def _others(layer: Layer, data: Mapping[str, FloatArray]) -> dict[str, Callable[[Index], float]]:
+    if layer.kind.endswith("norm"):
+        return _normalization(layer, data)
+    return _rectifier(data) if layer.kind == "prelu" else _pooling(layer, data)
 
 
 def check(layer: Layer, data: Mapping[str, FloatArray], pass_: str, result: FloatArray, count: int = 8) -> None:
@@ -138,10 +184,7 @@ def check(layer: Layer, data: Mapping[str, FloatArray], pass_: str, result: Floa
     Raises:
         AssertionError: one is off by more than 1e-4 of their largest (or of 1).
     """
-    if layer.is_conv:
-        exact = _convolution(layer, data)[pass_]
-    else:
-        exact = (_normalization(data) if layer.kind == "batch_norm" else _pooling(layer, data))[pass_]
+    exact = (_convolution if layer.is_conv else _others)(layer, data)[pass_]
     random = np.random.default_rng(1)
     places = [tuple(int(random.integers(n)) for n in result.shape) for _ in range(count - 2)]
     places += [tuple(0 for _ in result.shape), tuple(n - 1 for n in result.shape)]

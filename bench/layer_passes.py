@@ -12,6 +12,7 @@ from bench.shapes import FloatArray, Layer
 from cnnfast import ops
 
 EPSILON = 1e-5
+SLOPE = 0.25  # below zero, of PReLU
 
 
 def _convolution(layer: Layer) -> tuple[Callable[..., Any], dict[str, Any]]:
@@ -59,25 +60,32 @@ def _conv_passes(layer: Layer, data: Mapping[str, FloatArray], algorithm: str | 
     }
 
 
+def _other_operation(layer: Layer) -> Callable[..., Any]:
+    window = layer.window, layer.stride, layer.padding
+    operations: dict[str, Callable[..., Any]] = {
+        "batch_norm": lambda *a: ops.fused_batch_norm(*a, training=True, epsilon=EPSILON, activation="relu")[0],
+        "layer_norm": lambda *a: ops.layer_normalization(*a, epsilon=EPSILON),
+        "group_norm": lambda *a: ops.group_normalization(*a, layer.groups, EPSILON),
+        "prelu": ops.prelu,
+        "max_pool": lambda x: ops.max_pool2d(x, *window),
+        "average_pool": lambda x: ops.avg_pool2d(x, *window),
+        "adaptive_max": lambda x: ops.adaptive_max_pool(x, layer.windows),
+        "adaptive_average": lambda x: ops.adaptive_average_pool(x, layer.windows),
+    }
+    return operations[layer.kind]
+
+
 def _other_passes(layer: Layer, data: Mapping[str, FloatArray]) -> dict[str, Callable[[], Any]]:
     """Forward as in training: with all that the gradient will need."""
     x, dy = cnnfast.Tensor(data["x"]), data["dy"]
-    inputs: list[Any] = [x]
-    if layer.kind == "batch_norm":
-        ones, zeros = np.ones(layer.channels, np.float32), np.zeros(layer.channels, np.float32)
-        inputs = [x, cnnfast.Tensor(ones), cnnfast.Tensor(zeros), zeros, ones]
-
-        def compute(*arrays: Any) -> Any:
-            return ops.fused_batch_norm(*arrays, training=True, epsilon=EPSILON, activation="relu")[0]
-    elif layer.kind == "max_pool":
-
-        def compute(*arrays: Any) -> Any:
-            return ops.max_pool2d(*arrays, layer.window, layer.stride, layer.padding)
-    else:
-
-        def compute(*arrays: Any) -> Any:
-            return ops.avg_pool2d(*arrays, layer.window, layer.stride, layer.padding)
-
+    ones, zeros = np.ones(layer.channels, np.float32), np.zeros(layer.channels, np.float32)
+    parameters: list[Any] = []
+    if layer.kind in ("batch_norm", "layer_norm", "group_norm"):
+        parameters = [cnnfast.Tensor(ones), cnnfast.Tensor(zeros)]
+    elif layer.kind == "prelu":
+        parameters = [cnnfast.Tensor(SLOPE * ones)]
+    inputs = [x, *parameters, *([zeros, ones] if layer.kind == "batch_norm" else [])]
+    compute = _other_operation(layer)
     vjp = _recorded(compute, inputs)[1]
     needs = [isinstance(a, cnnfast.Tensor) for a in inputs]
 

@@ -24,8 +24,10 @@ PASSES = (*CONV_PASSES, "backward")
 LARGE_3X3, SMALL_3X3, SMALLEST_3X3 = "3x3 stride 1, >=28^2", "3x3 stride 1, 14^2", "3x3 stride 1, 7^2"
 WIDE_5X5, NARROW_5X5, PLAIN, FEW = "5x5, C>=32", "5x5, C<32", "1x1/strided/stem", "C<=6"
 LENET, SPECIAL, POOL_NORM = "LeNet layers", "depthwise/grouped/dilated/1-D/3-D/transposed", "pool/norm"
+BY_EXAMPLE = "layer/group norm, PReLU, adaptive pooling"
 CLASSES = (
     LARGE_3X3, SMALL_3X3, SMALLEST_3X3, WIDE_5X5, NARROW_5X5, PLAIN, FEW, LENET, SPECIAL, POOL_NORM,
+    BY_EXAMPLE,
 )  # fmt: skip
 
 
@@ -35,7 +37,8 @@ class Layer:
 
     Attributes:
         name: as in tables; unique.
-        kind: "conv", "transposed", "max_pool", "average_pool" or "batch_norm" (with a ReLU).
+        kind: "conv", "transposed", "max_pool", "average_pool", "batch_norm" (with a ReLU), "layer_norm" (over
+            channels), "group_norm", "prelu" (a slope for every channel), "adaptive_max" or "adaptive_average".
         group: its class.
         batch: images.
         size: length of each spatial axis, one to three of them.
@@ -46,6 +49,7 @@ class Layer:
         padding: on both sides of every axis.
         dilation: along every axis.
         groups: of channels; as many as channels for a depthwise convolution.
+        windows: along every axis, of adaptive pooling.
     """
 
     name: str
@@ -60,6 +64,7 @@ class Layer:
     padding: int = 0
     dilation: int = 1
     groups: int = 1
+    windows: int = 0
 
     @property
     def rank(self) -> int:
@@ -100,7 +105,9 @@ class Layer:
     @property
     def y_shape(self) -> tuple[int, ...]:
         reach = (self.window - 1) * self.dilation + 1
-        if self.kind == "transposed":
+        if self.windows:
+            out = (self.windows,) * self.rank
+        elif self.kind == "transposed":
             out = tuple((n - 1) * self.stride + reach - 2 * self.padding for n in self.size)
         else:
             out = tuple((n + 2 * self.padding - reach) // self.stride + 1 for n in self.size)
@@ -205,7 +212,20 @@ def _pools_and_norms() -> Iterator[Layer]:
         yield Layer(name, kind, POOL_NORM, batch, (side, side), channels, channels, window, stride, padding)
 
 
-LAYERS: tuple[Layer, ...] = (*_images(), *_special(), *_pools_and_norms())
+def _by_example() -> Iterator[Layer]:
+    for batch, side, channels in ((32, 56, 64), (16, 28, 256)):
+        for kind, name, groups, windows in [
+            ("layer_norm", "layer_norm", 1, 0), ("group_norm", "group_norm32", 32, 0),
+            ("group_norm", "instance_norm", channels, 0), ("prelu", "prelu", 1, 0),
+            ("adaptive_max", "adaptive_max5", 1, 5), ("adaptive_average", "adaptive_average5", 1, 5),
+        ]:  # fmt: skip
+            yield Layer(
+                f"{name}_{channels}", kind, BY_EXAMPLE, batch, (side, side), channels, channels,
+                groups=groups, windows=windows,
+            )  # fmt: skip
+
+
+LAYERS: tuple[Layer, ...] = (*_images(), *_special(), *_pools_and_norms(), *_by_example())
 
 
 def select(pattern: str = "") -> list[Layer]:

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F  # noqa: N812 (its usual name)
 
-from bench.layer_passes import EPSILON
+from bench.layer_passes import EPSILON, SLOPE
 from bench.shapes import FloatArray, Layer
 
 Functions = dict[str, Callable[[], Any]]
@@ -39,7 +39,7 @@ def layouts(rank: int) -> dict[str, torch.memory_format]:
 
 def layer_passes(layer: Layer, data: Mapping[str, FloatArray]) -> dict[str, Functions]:
     """Pass -> layout -> function."""
-    make = _conv if layer.is_conv else {"max_pool": _max_pool, "average_pool": _average_pool}.get(layer.kind, _norm)
+    make = _conv if layer.is_conv else {"max_pool": _max_pool, "average_pool": _average_pool}.get(layer.kind, _other)
     found: dict[str, Functions] = {name: {} for name in layer.passes}
     x, dy = channels_first(data["x"]), channels_first(data["dy"])
     for layout, memory_format in layouts(layer.rank).items():
@@ -99,19 +99,33 @@ def _average_pool(layer: Layer, data: Mapping[str, FloatArray], x: Any, dy: Any,
     }
 
 
-def _norm(layer: Layer, data: Mapping[str, FloatArray], x: Any, dy: Any, memory_format: Any) -> Functions:
-    """Batch normalisation and ReLU as a module would do them, the gradient by autograd."""
+def _operation(layer: Layer, x: Any, gamma: Any, beta: Any) -> Any:
+    if layer.kind == "batch_norm":
+        return F.relu(F.batch_norm(x, None, None, gamma, beta, training=True, eps=EPSILON))
+    if layer.kind == "layer_norm":  # over the channels, which are the last axis for it: a view where they lie there
+        return F.layer_norm(x.movedim(1, -1), [layer.channels], gamma, beta, EPSILON).movedim(-1, 1)
+    if layer.kind == "group_norm":
+        return F.group_norm(x, layer.groups, gamma, beta, EPSILON)
+    if layer.kind == "prelu":
+        return F.prelu(x, gamma)
+    return (F.adaptive_max_pool2d if layer.kind == "adaptive_max" else F.adaptive_avg_pool2d)(x, layer.windows)
+
+
+def _other(layer: Layer, data: Mapping[str, FloatArray], x: Any, dy: Any, memory_format: Any) -> Functions:
+    """What modules do (batch normalisation with a ReLU), the gradient by autograd."""
     x = x.requires_grad_()
-    gamma = torch.ones(layer.channels, requires_grad=True)
+    gamma = torch.full([layer.channels], SLOPE if layer.kind == "prelu" else 1.0, requires_grad=True)
     beta = torch.zeros(layer.channels, requires_grad=True)
 
     def compute() -> Any:
-        return F.relu(F.batch_norm(x, None, None, gamma, beta, training=True, eps=EPSILON))
+        return _operation(layer, x, gamma, beta)
 
     y = compute()
     return {
         "forward": compute,
-        "backward": lambda: torch.autograd.grad(y, (x, gamma, beta), dy, retain_graph=True)[0],
+        "backward": lambda: torch.autograd.grad(
+            y, (x, gamma, beta), dy, retain_graph=True, allow_unused=True, materialize_grads=False
+        )[0],
     }
 
 

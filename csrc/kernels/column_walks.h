@@ -61,6 +61,29 @@ CNNFAST_INLINE void fold_tile(const Columns& columns, float* tile, float* sums) 
   });
 }
 
+// Calls body(rows) for all rows, block by block: memory is read in its order then, not a few columns of many rows after
+// the other.
+template <typename Body>
+CNNFAST_INLINE void for_each_block(const Columns& columns, int64_t rows, int64_t stride, Body body) {
+  const int64_t block = kBlockFloats / tile_width(columns) + 4, whole_rows = rows / columns.repeat;
+  int64_t first = 0;
+  do {
+    const bool last = whole_rows - first <= block;
+    const int64_t rest = last ? rows % columns.repeat * columns.count : 0;
+    body(WalkedRows{first, last ? whole_rows - first : block, rest, stride});
+    first += block;
+  } while (first < whole_rows);
+}
+
+// Calls many(column) for several vectors of columns at once, and one(column, lanes) for those that are left.
+template <typename Many, typename One>
+CNNFAST_INLINE void for_each_column(int64_t width, Many many, One one) {
+  int64_t column = 0;
+  for (; column + kVectorsAtOnce * kLanes <= width; column += kVectorsAtOnce * kLanes) many(column);
+  for (; column + kLanes <= width; column += kLanes) one(column, kLanes);
+  if (column < width) one(column, static_cast<int>(width - column));
+}
+
 // The sums of `term` down every column of `rows` rows. `stride` is what lies between the beginnings of rows, as the
 // tile sees them: its width, or more where it is a piece of longer rows.
 template <int kSums, typename Term>
@@ -70,22 +93,12 @@ CNNFAST_INLINE void sum_columns(const Columns& columns, int64_t rows, int64_t st
   const bool tiled = columns.repeat > 1;
   float* into[kSums];
   for (int s = 0; s < kSums; ++s) into[s] = tiled ? tile[s] : sums[s];
-  const int64_t width = tile_width(columns), whole_rows = rows / columns.repeat;
-  // Wide rows block by block: memory is read in its order then, not a few columns of many rows after the other.
-  const int64_t block = width > kVectorsAtOnce * kLanes ? kBlockFloats / width + 4 : whole_rows;
-  int64_t first = 0;
-  do {
-    const bool last = whole_rows - first <= block;
-    const WalkedRows part = {first, last ? whole_rows - first : block, last ? rows % columns.repeat * columns.count : 0,
-                             stride};
-    int64_t column = 0;
-    for (; column + kVectorsAtOnce * kLanes <= width; column += kVectorsAtOnce * kLanes) {
-      sum_block<kVectorsAtOnce>(part, column, kLanes, into, term);
-    }
-    for (; column + kLanes <= width; column += kLanes) sum_block<1>(part, column, kLanes, into, term);
-    if (column < width) sum_block<1>(part, column, static_cast<int>(width - column), into, term);
-    first += block;
-  } while (first < whole_rows);
+  for_each_block(columns, rows, stride, [&](const WalkedRows& part) CNNFAST_INLINE_LAMBDA {
+    for_each_column(
+        tile_width(columns),
+        [&](int64_t column) CNNFAST_INLINE_LAMBDA { sum_block<kVectorsAtOnce>(part, column, kLanes, into, term); },
+        [&](int64_t column, int lanes) CNNFAST_INLINE_LAMBDA { sum_block<1>(part, column, lanes, into, term); });
+  });
   if (!tiled) return;
   for (int s = 0; s < kSums; ++s) fold_tile(columns, tile[s], sums[s]);
 }

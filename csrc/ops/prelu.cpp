@@ -21,8 +21,10 @@ class Blocks {
         tile_(pieces_ > 1 ? Columns{kPiece, 1} : columns_of(prelu.columns)),
         rows_(reduction_chunk(tile_)),
         width_(pieces_ > 1 ? prelu.columns : prelu.columns * tile_.repeat),
-        alpha_(static_cast<size_t>(width_)) {
-    for (int64_t i = 0; i < width_; ++i) alpha_.data()[i] = prelu.alpha[i % prelu.columns];
+        copies_(static_cast<size_t>(tile_.repeat > 1 ? width_ : 0)) {
+    for (int64_t i = 0; i < tile_.repeat && tile_.repeat > 1; ++i) {
+      std::copy_n(prelu.alpha, prelu.columns, copies_.data() + i * prelu.columns);
+    }
   }
 
   int64_t count() const { return (prelu_.rows + rows_ - 1) / rows_; }
@@ -35,8 +37,8 @@ class Blocks {
     parallel_tasks(tasks, threads_for(tasks, work), [&](int64_t task, int) {
       const int64_t block = task / pieces_, first = task % pieces_ * kPiece, row = block * rows_;
       const Columns columns = {pieces_ > 1 ? std::min(kPiece, prelu_.columns - first) : tile_.count, tile_.repeat};
-      body(block, columns, first, alpha_.data() + first, row * prelu_.columns + first,
-           std::min(rows_, prelu_.rows - row), width_);
+      body(block, columns, first, (tile_.repeat > 1 ? copies_.data() : prelu_.alpha) + first,
+           row * prelu_.columns + first, std::min(rows_, prelu_.rows - row), width_);
     });
   }
 
@@ -46,7 +48,7 @@ class Blocks {
   Columns tile_;
   int64_t rows_;
   int64_t width_;
-  Scratch alpha_;
+  Scratch copies_;
 };
 
 }  // namespace
