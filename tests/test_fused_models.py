@@ -87,6 +87,51 @@ def test_gradients_of_joined_layers(rng):
         np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-3 * scale)
 
 
+def leaky_net():
+    x = layers.Input((9, 8, 3))
+    y = layers.LeakyReLU(0.1)(layers.Conv2D(6, 3, padding="same")(x))
+    y = layers.LeakyReLU(0.7)(layers.BatchNormalization()(layers.Conv2D(5, 3, padding="same")(y)))
+    y = layers.Activation("sigmoid")(layers.BatchNormalization()(layers.DepthwiseConv2D(3)(y)))
+    y = layers.Dropout(0.0)(layers.BatchNormalization()(layers.Conv2D(4, 1)(y)))
+    return Model(x, layers.LeakyReLU(0.0)(layers.Dense(5)(y)))
+
+
+def test_activations_behind_folded_normalization_are_joined(isa, rng):
+    model = randomized(leaky_net(), rng)
+    assert kinds(model._graph.steps)[:2] == [WeightedActivation, layers.Conv2D]
+    assert kinds(model._graph.inference_steps()) == [
+        WeightedActivation,
+        FoldedLayer,
+        FoldedLayer,
+        FoldedLayer,
+        layers.Dropout,
+        WeightedActivation,
+    ]
+    x = rng.standard_normal((3, 9, 8, 3)).astype(np.float32)
+    for _ in range(2):
+        expected = layer_by_layer(model, x)
+        np.testing.assert_allclose(model(x), expected, rtol=1e-5, atol=1e-5)
+        np.testing.assert_allclose(model.infer(x), expected, rtol=1e-4, atol=1e-4 * np.abs(expected).max())
+        randomized(model, rng)
+    # A layer that is given an activation later on still comes before the normalization.
+    model.layers[3].activation = "tanh"
+    expected = layer_by_layer(model, x)
+    np.testing.assert_allclose(model.infer(x), expected, rtol=1e-4, atol=1e-4 * np.abs(expected).max())
+
+
+def test_gradients_of_leaky_layers(rng):
+    model = randomized(leaky_net(), rng)
+    x = rng.standard_normal((3, 9, 8, 3)).astype(np.float32)
+    gradients = []
+    for compute in (lambda: model(x, training=True), lambda: layer_by_layer(model, x, training=True)):
+        with cnnfast.GradientTape() as tape:
+            loss = ops.sum(compute() ** 2)
+        gradients.append(tape.gradient(loss, model.trainable_weights))
+    for found, expected in zip(*gradients, strict=True):
+        scale = np.abs(np.asarray(expected)).max() + 1e-3
+        np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-3 * scale)
+
+
 def test_results_that_others_read_are_not_joined():
     x = layers.Input((6, 6, 2))
     y = layers.Conv2D(3, 3)(x)

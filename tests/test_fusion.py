@@ -214,3 +214,37 @@ def test_a_bias_that_was_overwritten_is_noticed(rng):
     bias.updated_in_place()
     with pytest.raises(RuntimeError, match="was overwritten"):
         tape.gradient(p, [kernel, bias])
+
+
+@pytest.mark.parametrize("slope", [0.0, 0.1, 1.0, 2.5])
+def test_a_slope_of_leaky_relu(rng, slope):
+    """As if it were applied by itself, forward and back, by every operation that takes an activation."""
+    x = rng.standard_normal((2, 5, 6, 8)).astype(np.float32)
+    cases = [
+        (ops.conv2d, (3, 3, 8, 5), 5),
+        (ops.depthwise_conv2d, (3, 3, 8, 1), 8),
+        (ops.conv2d_transpose, (3, 3, 5, 8), 5),
+        (ops.dense, (8, 5), 5),
+    ]
+    for op, shape, channels in cases:
+        w = Variable(rng.standard_normal(shape).astype(np.float32))
+        b = Variable(rng.standard_normal(channels).astype(np.float32))
+        results = []
+        for compute in (
+            lambda op=op, w=w, b=b: op(x, w, b, activation=("leaky_relu", slope)),
+            lambda op=op, w=w, b=b: ops.leaky_relu(op(x, w, b), negative_slope=slope),
+        ):
+            with GradientTape() as tape:
+                y = compute()
+                loss = ops.sum(y * y)
+            results.append([y, *tape.gradient(loss, [w, b])])
+        for found, expected in zip(*results, strict=True):
+            assert_close(np.asarray(found), np.asarray(expected))
+
+
+@pytest.mark.parametrize(
+    "activation", [("leaky_relu", -0.1), ("leaky_relu", np.inf), ("relu", 0.1), ("leaky_relu",), 3]
+)
+def test_pairs_that_are_no_activation(activation):
+    with pytest.raises(ValueError, match="conv2d: activation"):
+        ops.conv2d(np.ones((1, 3, 3, 1)), np.ones((1, 1, 1, 1)), activation=activation)

@@ -11,6 +11,7 @@ from cnnfast.layers.arguments import Sizes
 from cnnfast.layers.base import Shape
 from cnnfast.layers.spatial import fixed_channels
 from cnnfast.layers.windowed import Padding, WindowedLayer
+from cnnfast.ops._fusion import Fused
 
 
 class _Conv(WindowedLayer):
@@ -57,7 +58,7 @@ class _Conv(WindowedLayer):
         self.kernel = self.add_weight(self._kernel_shape(input_shape), self.kernel_initializer, name="kernel")
         self.bias = self.add_weight((self.filters,), self.bias_initializer, name="bias") if self.use_bias else None
 
-    def weighted(self, x: Any, kernel: Any, bias: Any, activation: str | None) -> Any:
+    def weighted(self, x: Any, kernel: Any, bias: Any, activation: Fused) -> Any:
         """The convolution of x, channels last, with any weights and an activation that the engine applies."""
         return type(self)._op(
             x,

@@ -12,6 +12,7 @@ from cnnfast.layers import operation  # noqa: F401 (what is computed from an Inp
 from cnnfast.layers.activated import Activated
 from cnnfast.layers.arguments import checked_data_format
 from cnnfast.layers.base import Layer, SameShape, Shape, fixed_size
+from cnnfast.ops._fusion import Fused
 from cnnfast.symbolic import KerasTensor, Node
 
 # What an input may be said to be made of; it is computed with as float32 all the same.
@@ -184,7 +185,7 @@ class Dense(Activated, Layer):
         y = self.weighted(x, self.kernel, self.bias, self._fused)
         return y if self._after is None else self._after(y)
 
-    def weighted(self, x: Any, kernel: Any, bias: Any, activation: str | None) -> Any:
+    def weighted(self, x: Any, kernel: Any, bias: Any, activation: Fused) -> Any:
         """The product of x with any weights and an activation that the engine applies."""
         return ops.dense(x, kernel, bias, activation=activation)
 

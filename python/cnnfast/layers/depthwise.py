@@ -12,6 +12,7 @@ from cnnfast.layers.arguments import Sizes
 from cnnfast.layers.base import Shape, fixed_size
 from cnnfast.layers.spatial import fixed_channels
 from cnnfast.layers.windowed import Padding, WindowedLayer
+from cnnfast.ops._fusion import Fused
 
 
 class _DepthwiseConv(WindowedLayer):
@@ -49,7 +50,7 @@ class _DepthwiseConv(WindowedLayer):
         bias_shape = (channels * self.depth_multiplier,)
         self.bias = self.add_weight(bias_shape, self.bias_initializer, name="bias") if self.use_bias else None
 
-    def weighted(self, x: Any, kernel: Any, bias: Any, activation: str | None) -> Any:
+    def weighted(self, x: Any, kernel: Any, bias: Any, activation: Fused) -> Any:
         """The convolution of x, channels last, with any weights and an activation that the engine applies."""
         return type(self)._op(
             x,

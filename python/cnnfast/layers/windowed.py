@@ -10,6 +10,7 @@ from cnnfast.layers.activated import Activated
 from cnnfast.layers.arguments import Sizes, per_axis, with_open_sizes
 from cnnfast.layers.base import Shape, fixed_size
 from cnnfast.layers.spatial import SpatialLayer
+from cnnfast.ops._fusion import Fused
 
 Padding = str | int | Sequence[Sequence[int]]
 
@@ -45,7 +46,7 @@ class WindowedLayer(Activated, SpatialLayer):
     kernel: Any
     bias: Any
 
-    def weighted(self, x: Any, kernel: Any, bias: Any, activation: str | None) -> Any:
+    def weighted(self, x: Any, kernel: Any, bias: Any, activation: Fused) -> Any:
         """What the layer computes, with any weights and an activation that the engine applies."""
         raise NotImplementedError
 

@@ -14,8 +14,9 @@ import numpy as np
 
 from cnnfast import layers
 from cnnfast.autograd import FloatArray
-from cnnfast.models.fusion import WEIGHTED, NormalizedSum, penalised
+from cnnfast.models.fusion import WEIGHTED, NormalizedSum, applied, fusable_activation, joined, penalised, plain_layers
 from cnnfast.models.steps import Step, note_last_uses, readers
+from cnnfast.ops._fusion import Fused
 
 _DEPTHWISE = (layers.DepthwiseConv1D, layers.DepthwiseConv2D)
 
@@ -26,7 +27,7 @@ class FoldedLayer:
     They are computed at the first call, and again when one of the weights has changed.
     """
 
-    def __init__(self, layer: Any, normalization: layers.BatchNormalization, activation: str | None) -> None:
+    def __init__(self, layer: Any, normalization: layers.BatchNormalization, activation: Fused) -> None:
         self._layer, self._normalization, self._activation = layer, normalization, activation
         self._weights: tuple[FloatArray, FloatArray] | None = None
         self._made_at: tuple[Any, ...] = ()
@@ -35,13 +36,17 @@ class FoldedLayer:
         """The normalized and activated output."""
         layer, norm = self._layer, self._normalization
         if not layer.weighted_alone():  # it was given an activation since
-            return norm.normalized(layer(x), False, self._activation)
+            return applied(norm.normalized(layer(x), False), self._activation)
         sources = (layer.kernel, layer.bias, norm.gamma, norm.beta, norm.moving_mean, norm.moving_variance)
         made_at = (norm.epsilon, *((id(v), v.changes) for v in sources if v is not None))
         if self._weights is None or made_at != self._made_at:
             self._weights, self._made_at = self._folded(), made_at
         with layer.naming_errors():
             return layer.weighted(x, *self._weights, self._activation)
+
+    def activated(self, activation: Fused) -> FoldedLayer | None:
+        """The same with an activation behind it; None where it has one."""
+        return FoldedLayer(self._layer, self._normalization, activation) if self._activation is None else None
 
     def _folded(self) -> tuple[FloatArray, FloatArray]:
         norm, layer = self._normalization, self._layer
@@ -84,10 +89,22 @@ def folded(steps: Iterable[Step], kept: Iterable[int]) -> list[Step]:
         replaced[id(following[0])] = Step(compute, both, step.args, {}, following[0].outputs, step.input_shape)
         gone.add(id(step))
     result = [replaced.get(id(step), step) for step in steps if id(step) not in gone]
+    result = joined(result, kept, _with_activation)
     # The steps that are left are shared with training, where other slots are free after them.
     result = [Step(s.compute, s.layers, s.args, s.kwargs, s.outputs, s.input_shape) for s in result]
     note_last_uses(result, kept)
     return result
+
+
+def _with_activation(step: Step, following: Step) -> Step | None:
+    """A folded layer and the activation that follows it as one step."""
+    name = fusable_activation(following)
+    if name is None or not isinstance(step.compute, FoldedLayer) or not plain_layers(step, following):
+        return None
+    compute = step.compute.activated(name)
+    if compute is None:
+        return None
+    return Step(compute, step.layers + following.layers, step.args, {}, following.outputs, step.input_shape)
 
 
 def _normalization(step: Step) -> tuple[layers.BatchNormalization, str | None] | None:

@@ -15,6 +15,7 @@ from typing import Any
 from cnnfast import activations, layers, ops
 from cnnfast.layers.operation import OperationLayer
 from cnnfast.models.steps import Step, readers
+from cnnfast.ops._fusion import Fused
 
 WEIGHTED = (
     layers.Conv1D, layers.Conv2D, layers.Conv3D, layers.Dense, layers.DepthwiseConv1D, layers.DepthwiseConv2D,
@@ -24,14 +25,14 @@ WEIGHTED = (
 class WeightedActivation:
     """A convolution or dense layer with the activation that follows it."""
 
-    def __init__(self, layer: Any, activation: str) -> None:
+    def __init__(self, layer: Any, activation: Fused) -> None:
         self._layer, self._activation = layer, activation
 
     def __call__(self, x: Any, training: bool | None = None) -> Any:
         """The activated output."""
         layer = self._layer
         if not layer.weighted_alone():  # it was given an activation since
-            return ops.activation(layer(x), self._activation)
+            return applied(layer(x), self._activation)
         with layer.naming_errors():
             return layer.weighted(x, layer.kernel, layer.bias, self._activation)
 
@@ -53,11 +54,11 @@ def fused(steps: list[Step], kept: Iterable[int]) -> list[Step]:
     """The steps with neighbours joined where that is possible; `kept` are the slots of results."""
     kept = set(kept)
     for join in (_with_activation, _with_shortcut, _with_activation):
-        steps = _joined(steps, kept, join)
+        steps = joined(steps, kept, join)
     return steps
 
 
-def _joined(steps: list[Step], kept: set[int], join: Any) -> list[Step]:
+def joined(steps: list[Step], kept: set[int], join: Any) -> list[Step]:
     """Each step replaced by what `join` makes of it and its only reader, at the place of the reader."""
     used = readers(steps)
     gone: set[int] = set()
@@ -77,8 +78,8 @@ def _joined(steps: list[Step], kept: set[int], join: Any) -> list[Step]:
 
 
 def _with_activation(step: Step, following: Step) -> Step | None:
-    name = _fusable_activation(following)
-    if name is None or not _plain_layers(step, following):
+    name = fusable_activation(following)
+    if name is None or not plain_layers(step, following):
         return None
     compute: Any = None
     layer: Any = step.compute
@@ -98,7 +99,7 @@ def _with_shortcut(step: Step, following: Step) -> Step | None:
     layer, parts = step.compute, _summed(following)
     if parts is None or type(layer) is not layers.BatchNormalization or not layer.over_last_axis():
         return None
-    if not _plain_layers(step, following) or type(step.plain) is not int:
+    if not plain_layers(step, following) or type(step.plain) is not int:
         return None
     shortcut = next(part for part in parts if part.number != step.outputs[0])
     compute = NormalizedSum(layer, None, has_shortcut=True)
@@ -106,7 +107,7 @@ def _with_shortcut(step: Step, following: Step) -> Step | None:
     return Step(compute, step.layers + following.layers, args, {}, following.outputs, step.input_shape)
 
 
-def _plain_layers(*steps: Step) -> bool:
+def plain_layers(*steps: Step) -> bool:
     """Whether calls have nothing to them but their inputs, and layers no penalty on what they return."""
     return all(step.plain is not None or _summed(step) for step in steps) and not penalised(*steps)
 
@@ -116,13 +117,22 @@ def penalised(*steps: Step) -> bool:
     return any(layer.activity_regularizer is not None for step in steps for layer in step.layers)
 
 
-def _fusable_activation(step: Step) -> str | None:
+def applied(x: Any, activation: Fused) -> Any:
+    """An activation that the engine would apply while it writes, by itself."""
+    if isinstance(activation, tuple):
+        return ops.leaky_relu(x, negative_slope=activation[1])
+    return ops.activation(x, activation)
+
+
+def fusable_activation(step: Step) -> Fused:
     """The name of an activation layer's function, if the engine applies it while it writes."""
     layer: Any = step.compute
     if type(layer) is layers.Activation:
         return activations.split_fused(layer.activation)[0]
     if type(layer) is layers.ReLU and not layer.negative_slope and not layer.threshold:
         return {None: "relu", 6.0: "relu6"}.get(layer.max_value)
+    if type(layer) is layers.LeakyReLU:
+        return ("leaky_relu", layer.negative_slope)
     if type(layer) is OperationLayer and layer.function in ("relu", "relu6", "sigmoid", "tanh"):
         return layer.function if step.plain is not None else None
     return None

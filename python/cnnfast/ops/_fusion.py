@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -17,14 +18,23 @@ _BENT = ("relu", "relu6", "leaky_relu")
 _TWO_STEPS_SIZE = 16384
 
 
-def fused_activation(op: str, activation: str | None) -> tuple[str, float]:
+# An activation that the engine applies while it writes: its name, or that of leaky_relu with another slope.
+Fused = str | tuple[str, float] | None
+
+
+def fused_activation(op: str, activation: Fused) -> tuple[str, float]:
     """The engine's name of an activation and its parameter.
 
     Raises:
         ValueError: the engine does not fuse this activation.
     """
+    if isinstance(activation, (tuple, list)) and len(activation) == 2 and activation[0] == "leaky_relu":
+        slope = float(activation[1])
+        if not 0 <= slope < math.inf:
+            raise ValueError(f"{op}: activation expects a finite slope >= 0, got {activation!r}")
+        return ("leaky_relu", slope) if slope else ("relu", 0.0)
     name = "linear" if activation is None else activation
-    if name not in FUSED_ACTIVATIONS:
+    if not isinstance(name, str) or name not in FUSED_ACTIVATIONS:
         raise ValueError(f"{op}: activation must be None or one of {', '.join(FUSED_ACTIVATIONS)}, got {activation!r}")
     return name, LEAKY_SLOPE if name == "leaky_relu" else 0.0
 

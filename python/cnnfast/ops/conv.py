@@ -11,7 +11,7 @@ from typing import Any
 
 from cnnfast import _core
 from cnnfast.autograd import ArrayLike, FloatArray, record, to_float32
-from cnnfast.ops._fusion import before_activation, fused_activation, optional_float32, record_activated
+from cnnfast.ops._fusion import Fused, before_activation, fused_activation, optional_float32, record_activated
 
 IntPerAxis = int | Sequence[int]
 Padding = str | int | Sequence[tuple[int, int]]
@@ -27,7 +27,7 @@ def _conv(
     padding: Padding,
     dilation_rate: IntPerAxis,
     groups: int,
-    activation: str | None,
+    activation: Fused,
     flip_kernel: bool,
     algorithm: str,
 ) -> Any:
@@ -72,7 +72,7 @@ def conv1d(
     padding: Padding = "valid",
     dilation_rate: IntPerAxis = 1,
     groups: int = 1,
-    activation: str | None = None,
+    activation: Fused = None,
     flip_kernel: bool = False,
     algorithm: str = "auto",
 ) -> Any:
@@ -100,7 +100,7 @@ def conv2d(
     padding: Padding = "valid",
     dilation_rate: IntPerAxis = 1,
     groups: int = 1,
-    activation: str | None = None,
+    activation: Fused = None,
     flip_kernel: bool = False,
     algorithm: str = "auto",
 ) -> Any:
@@ -119,8 +119,8 @@ def conv2d(
             in Keras), a number for every side, or one (before, after) pair per axis.
         dilation_rate: the distance between taps; one positive integer, or one per axis.
         groups: input and output channels are divided into so many groups that do not see each other.
-        activation: None, "linear", "relu", "relu6", "leaky_relu" (slope 0.2), "sigmoid" or "tanh", applied while the
-            output is written.
+        activation: None, "linear", "relu", "relu6", "leaky_relu" (slope 0.2; ("leaky_relu", slope) for another),
+            "sigmoid" or "tanh", applied while the output is written.
         flip_kernel: True for the convolution of mathematics, which turns the kernel by 180 degrees first.
         algorithm: "auto" chooses by the shape (`conv_algorithms` tells what). For tests and measurements: "direct",
             "im2col", "winograd" (Lavin and Gray 2016; one group, windows of 2, 3 or 5 taps, or of as many for each
@@ -157,7 +157,7 @@ def conv3d(
     padding: Padding = "valid",
     dilation_rate: IntPerAxis = 1,
     groups: int = 1,
-    activation: str | None = None,
+    activation: Fused = None,
     flip_kernel: bool = False,
     algorithm: str = "auto",
 ) -> Any:
@@ -185,7 +185,7 @@ def _depthwise(
     strides: IntPerAxis,
     padding: Padding,
     dilation_rate: IntPerAxis,
-    activation: str | None,
+    activation: Fused,
 ) -> Any:
     # A kernel (..., C, M) holds the same numbers in the same order as C groups of one channel: (..., 1, C * M).
     w = to_float32(kernel, op, "kernel")
@@ -218,7 +218,7 @@ def depthwise_conv1d(
     strides: IntPerAxis = 1,
     padding: Padding = "valid",
     dilation_rate: IntPerAxis = 1,
-    activation: str | None = None,
+    activation: Fused = None,
 ) -> Any:
     """Convolve each channel of sequences by itself: `depthwise_conv2d` for x (N, W, C) and kernel (KW, C, M).
 
@@ -241,7 +241,7 @@ def depthwise_conv2d(
     strides: IntPerAxis = 1,
     padding: Padding = "valid",
     dilation_rate: IntPerAxis = 1,
-    activation: str | None = None,
+    activation: Fused = None,
 ) -> Any:
     """Convolve each channel of images by itself, with M kernels for each (Chollet 2017).
 
@@ -268,7 +268,7 @@ def depthwise_conv2d(
     return _depthwise("depthwise_conv2d", 2, x, kernel, bias, strides, padding, dilation_rate, activation)
 
 
-def dense(x: ArrayLike, kernel: ArrayLike, bias: ArrayLike | None = None, *, activation: str | None = None) -> Any:
+def dense(x: ArrayLike, kernel: ArrayLike, bias: ArrayLike | None = None, *, activation: Fused = None) -> Any:
     """Multiply by a matrix, add a bias and apply an activation in one pass.
 
     Args:

@@ -7,7 +7,7 @@ from typing import Any
 
 from cnnfast import _core
 from cnnfast.autograd import ArrayLike, FloatArray, record, to_float32
-from cnnfast.ops._fusion import before_activation, fused_activation, optional_float32
+from cnnfast.ops._fusion import Fused, before_activation, fused_activation, optional_float32
 from cnnfast.ops.conv import IntPerAxis, Padding
 
 
@@ -21,7 +21,7 @@ def _conv_transpose(
     padding: Padding,
     output_padding: IntPerAxis | None,
     dilation_rate: IntPerAxis,
-    activation: str | None,
+    activation: Fused,
 ) -> Any:
     x_array, w, b = to_float32(x, op, "x"), to_float32(kernel, op, "kernel"), optional_float32(bias, op)
     shape = _core.ConvShape.transposed(
@@ -50,7 +50,7 @@ def conv1d_transpose(
     padding: Padding = "valid",
     output_padding: IntPerAxis | None = None,
     dilation_rate: IntPerAxis = 1,
-    activation: str | None = None,
+    activation: Fused = None,
 ) -> Any:
     """Transposed convolution of sequences: `conv2d_transpose` for x (N, W, C) and kernel (KW, K, C).
 
@@ -76,7 +76,7 @@ def conv2d_transpose(
     padding: Padding = "valid",
     output_padding: IntPerAxis | None = None,
     dilation_rate: IntPerAxis = 1,
-    activation: str | None = None,
+    activation: Fused = None,
 ) -> Any:
     """Spread every input value over a window of outputs: the transpose of `conv2d` (Zeiler et al. 2010).
 
@@ -119,7 +119,7 @@ def conv3d_transpose(
     padding: Padding = "valid",
     output_padding: IntPerAxis | None = None,
     dilation_rate: IntPerAxis = 1,
-    activation: str | None = None,
+    activation: Fused = None,
 ) -> Any:
     """Transposed convolution of volumes: `conv2d_transpose` for x (N, D, H, W, C) and kernel (KD, KH, KW, K, C).
 

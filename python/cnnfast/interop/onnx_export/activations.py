@@ -219,6 +219,8 @@ def named_activation(function: Any) -> Callable[[Builder, Value], Any] | None:
 
 def activation_operation(b: Builder, x: Value, name: str | None, **params: Any) -> Any:
     """`ops.activation`, by name."""
+    if isinstance(name, (tuple, list)):  # as convolutions take leaky ReLU with a slope
+        name, params = name[0], {"negative_slope": name[1]}
     name = "linear" if name is None else name
     return gelu(b, x, **{"approximate": False, **params}) if name == "gelu" else OPERATIONS[name](b, x, **params)
 
