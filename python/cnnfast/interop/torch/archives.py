@@ -48,7 +48,15 @@ def contents_of(file: BinaryIO, size: int) -> Contents:
         try:
             with zipfile.ZipFile(file) as archive:
                 return _archive_contents(archive, size)
-        except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, OSError, zlib.error) as error:
+        except (
+            zipfile.BadZipFile,
+            NotImplementedError,
+            RuntimeError,
+            EOFError,
+            OSError,
+            zlib.error,
+            struct.error,
+        ) as error:
             raise ValueError(f"damaged archive: {error}") from None
     if start[257:262] == b"ustar":
         raise ValueError("a tar file, as PyTorch wrote before 0.2; save it again with a later one")
@@ -74,6 +82,8 @@ def _archive_contents(archive: zipfile.ZipFile, size: int) -> Contents:
     def read(name: str) -> bytes:
         if name not in members:
             raise ValueError(f"damaged: {name} is missing")
+        if members[name].compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+            raise ValueError(f"refused: {name} is compressed in a way that PyTorch does not use")
         return archive.read(members[name])
 
     order = read(f"{root}byteorder") if f"{root}byteorder" in members else b"little"

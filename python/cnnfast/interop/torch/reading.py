@@ -100,22 +100,18 @@ def _chosen(root: Any, key: str | None) -> Any:
 
 def _tensors(root: Any) -> Iterator[tuple[str, TensorView]]:
     """The tensors in nested dictionaries, lists and tuples, by name."""
-    left = [MOST_ENTRIES]
-
-    def go(value: Any, name: str, depth: int) -> Iterator[tuple[str, TensorView]]:
-        left[0] -= 1
-        if left[0] < 0 or depth > MOST_DEPTH:
-            raise ValueError(f"refused: more than {MOST_ENTRIES} entries, or deeper than {MOST_DEPTH} dictionaries")
+    stack: list[tuple[str, Any, int]] = [("", root, 0)]
+    left = MOST_ENTRIES
+    while stack:
+        name, value, depth = stack.pop()
         if isinstance(value, TensorView):
             yield name or "tensor", value
-        elif isinstance(value, dict):
-            for key, part in value.items():
-                yield from go(part, f"{name}.{key}" if name else str(key), depth + 1)
-        elif isinstance(value, (list, tuple)):
-            for number, part in enumerate(value):
-                yield from go(part, f"{name}.{number}" if name else str(number), depth + 1)
-
-    yield from go(root, "", 0)
+        elif isinstance(value, (dict, list, tuple)):
+            left -= len(value)
+            if left < 0 or depth > MOST_DEPTH:
+                raise ValueError(f"refused: more than {MOST_ENTRIES} entries, or deeper than {MOST_DEPTH} dictionaries")
+            parts = value.items() if isinstance(value, dict) else enumerate(value)
+            stack += [(f"{name}.{key}" if name else str(key), part, depth + 1) for key, part in parts][::-1]
 
 
 # Safetensors files of others
