@@ -183,15 +183,15 @@ def test_weights_from_a_file(tmp_path, rng):
 def test_heads_in_training_and_one_output_afterwards(tmp_path, rng):
     cnnfast.utils.set_random_seed(1)
     model = applications.GoogLeNet(**SMALL, aux_logits=True)
-    assert model.output_names == ["predictions", "aux1", "aux2"]
+    assert model.output_names == ["fc", "aux1_fc2", "aux2_fc2"]
     x, y = rng.standard_normal((4, 64, 64, 3)).astype(np.float32), np.arange(4)
     model.compile("sgd", ["sparse_categorical_crossentropy"] * 3, loss_weights=[1.0, 0.3, 0.3])
     logs = model.evaluate(x, [y, y, y], return_dict=True, verbose=0)
     parts = [logs[f"{name}_loss"] for name in model.output_names]
     assert logs["loss"] == pytest.approx(parts[0] + 0.3 * parts[1] + 0.3 * parts[2], rel=1e-5)
-    before = model.get_layer("aux2_conv").get_weights()[0]
+    before = model.get_layer("aux2_conv_conv").get_weights()[0]
     model.fit(x, [y, y, y], batch_size=4, verbose=0)
-    assert np.any(model.get_layer("aux2_conv").get_weights()[0] != before)
+    assert np.any(model.get_layer("aux2_conv_conv").get_weights()[0] != before)
     trained = models.Model(model.input, model.outputs[0])
     np.testing.assert_allclose(trained.predict(x, verbose=0), model.predict(x, verbose=0)[0], rtol=1e-5, atol=1e-7)
     path = tmp_path / "trained.safetensors"

@@ -1,129 +1,137 @@
-"""Networks against small modules of PyTorch, written here as torchvision structures them."""
+"""Networks against modules of PyTorch, structured and named here as torchvision does it: its files of weights fit."""
 
 import numpy as np
 import pytest
 
 from cnnfast import applications
+from cnnfast.interop.torch.weights import load_torch_weights
 
 torch = pytest.importorskip("torch")
 nn = torch.nn
 
 
-def called(name, part):
-    """The part, with the name that our layer has."""
-    part.known_as = name
-    return part
-
-
-def conv(name, *arguments, **more):
-    return called(name, nn.Conv2d(*arguments, **more))
-
-
 class Block(nn.Module):
     """Two 3x3 convolutions with a shortcut, or 1x1, 3x3 and 1x1."""
 
-    def __init__(self, name, given, width, strides, wider):
+    def __init__(self, given, width, strides, wider):
         super().__init__()
         made = wider * width
         sizes = [(given, width, 3, strides), (width, width, 3, 1)]
         if wider > 1:
             sizes = [(given, width, 1, 1), (width, width, 3, strides), (width, made, 1, 1)]
-        self.shortcut = nn.Sequential()
+        for number, (a, b, size, step) in enumerate(sizes, 1):
+            setattr(self, f"conv{number}", nn.Conv2d(a, b, size, step, size // 2, bias=False))
+            setattr(self, f"bn{number}", nn.BatchNorm2d(b))
+        self.last, self.downsample = len(sizes), nn.Sequential()
         if strides > 1 or given != made:
-            self.shortcut = self._part(f"{name}_0", given, made, 1, strides)
-        self.parts = nn.ModuleList([self._part(f"{name}_{i}", *size) for i, size in enumerate(sizes, 1)])
-
-    @staticmethod
-    def _part(name, a, b, size, strides):
-        convolution = conv(f"{name}_conv", a, b, size, strides, size // 2, bias=False)
-        return nn.Sequential(convolution, called(f"{name}_bn", nn.BatchNorm2d(b)))
+            self.downsample = nn.Sequential(nn.Conv2d(given, made, 1, strides, bias=False), nn.BatchNorm2d(made))
 
     def forward(self, x):
         y = x
-        for i, part in enumerate(self.parts):
-            y = part(y) if i == len(self.parts) - 1 else torch.relu(part(y))
-        return torch.relu(y + self.shortcut(x))
+        for number in range(1, self.last + 1):
+            y = getattr(self, f"bn{number}")(getattr(self, f"conv{number}")(y))
+            y = torch.relu(y) if number < self.last else y
+        return torch.relu(y + self.downsample(x))
 
 
 class ResNet(nn.Module):
     def __init__(self, depths, wider, classes):
         super().__init__()
-        first = conv("conv1_conv", 3, 64, 7, 2, 3, bias=False), called("conv1_bn", nn.BatchNorm2d(64))
-        self.stem = nn.Sequential(*first, nn.ReLU(), nn.MaxPool2d(3, 2, 1))
-        blocks, given = [], 64
+        self.conv1, self.bn1 = nn.Conv2d(3, 64, 7, 2, 3, bias=False), nn.BatchNorm2d(64)
+        given = 64
         for stage, count in enumerate(depths):
+            blocks, width = [], 64 << stage
             for number in range(count):
-                name, width = f"conv{stage + 2}_block{number + 1}", 64 << stage
-                blocks.append(Block(name, given, width, 2 if stage and not number else 1, wider))
+                blocks.append(Block(given, width, 2 if stage and not number else 1, wider))
                 given = wider * width
-        self.blocks = nn.Sequential(*blocks)
-        self.head = called("predictions", nn.Linear(given, classes))
+            setattr(self, f"layer{stage + 1}", nn.Sequential(*blocks))
+        self.fc = nn.Linear(given, classes)
 
     def forward(self, x):
-        return self.head(self.blocks(self.stem(x)).mean((2, 3)))
+        x = nn.functional.max_pool2d(torch.relu(self.bn1(self.conv1(x))), 3, 2, 1)
+        return self.fc(self.layer4(self.layer3(self.layer2(self.layer1(x)))).mean((2, 3)))
 
 
-def alexnet(classes):
-    layers, given = [], 3
-    for number, (made, size, strides, border) in enumerate(
-        [(64, 11, 4, 2), (192, 5, 1, 2), (384, 3, 1, 1), (256, 3, 1, 1), (256, 3, 1, 1)], 1
-    ):
-        layers += [conv(f"conv{number}", given, made, size, strides, border), nn.ReLU()]
-        layers += [nn.MaxPool2d(3, 2)] if number in (1, 2, 5) else []
-        given = made
-    layers += [nn.AdaptiveAvgPool2d(6), nn.Flatten()]
-    for name, a, b in (("fc6", 9216, 4096), ("fc7", 4096, 4096)):
-        layers += [nn.Dropout(), called(name, nn.Linear(a, b)), nn.ReLU()]
-    return nn.Sequential(*layers, called("predictions", nn.Linear(4096, classes)))
+class AlexNet(nn.Module):
+    def __init__(self, classes):
+        super().__init__()
+        parts, given = [], 3
+        for number, (made, size, strides, border) in enumerate(
+            [(64, 11, 4, 2), (192, 5, 1, 2), (384, 3, 1, 1), (256, 3, 1, 1), (256, 3, 1, 1)]
+        ):
+            parts += [nn.Conv2d(given, made, size, strides, border), nn.ReLU()]
+            parts += [nn.MaxPool2d(3, 2)] if number in (0, 1, 4) else []
+            given = made
+        self.features = nn.Sequential(*parts)
+        head = [nn.Dropout(), nn.Linear(9216, 4096), nn.ReLU(), nn.Dropout(), nn.Linear(4096, 4096), nn.ReLU()]
+        self.classifier = nn.Sequential(*head, nn.Linear(4096, classes))
+
+    def forward(self, x):
+        return self.classifier(nn.functional.adaptive_avg_pool2d(self.features(x), 6).flatten(1))
 
 
 class Fire(nn.Module):
-    def __init__(self, name, given, squeezed, expanded):
+    def __init__(self, given, squeezed, expanded):
         super().__init__()
-        self.squeeze = conv(f"{name}_squeeze", given, squeezed, 1)
-        self.small = conv(f"{name}_expand1x1", squeezed, expanded, 1)
-        self.large = conv(f"{name}_expand3x3", squeezed, expanded, 3, padding=1)
+        self.squeeze = nn.Conv2d(given, squeezed, 1)
+        self.expand1x1 = nn.Conv2d(squeezed, expanded, 1)
+        self.expand3x3 = nn.Conv2d(squeezed, expanded, 3, padding=1)
 
     def forward(self, x):
         x = torch.relu(self.squeeze(x))
-        return torch.relu(torch.cat([self.small(x), self.large(x)], 1))
+        return torch.relu(torch.cat([self.expand1x1(x), self.expand3x3(x)], 1))
 
 
 def pooled(size=3):
     return nn.MaxPool2d(size, 2, ceil_mode=True)
 
 
-def squeezenet(version, classes):
-    first, size, before = (96, 7, (0, 3, 7)) if version == "1.0" else (64, 3, (0, 2, 4))
-    layers, given = [conv("conv1", 3, first, size, 2), nn.ReLU()], first
-    for number in range(8):
-        layers += [pooled()] if number in before else []
-        squeezed = 16 * (number // 2 + 1)
-        layers.append(Fire(f"fire{number + 2}", given, squeezed, 4 * squeezed))
-        given = 8 * squeezed
-    return nn.Sequential(
-        *layers, nn.Dropout(), conv("conv10", given, classes, 1), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten()
-    )
+class SqueezeNet(nn.Module):
+    def __init__(self, version, classes):
+        super().__init__()
+        first, size, before = (96, 7, (0, 3, 7)) if version == "1.0" else (64, 3, (0, 2, 4))
+        parts, given = [nn.Conv2d(3, first, size, 2), nn.ReLU()], first
+        for number in range(8):
+            parts += [pooled()] if number in before else []
+            squeezed = 16 * (number // 2 + 1)
+            parts.append(Fire(given, squeezed, 4 * squeezed))
+            given = 8 * squeezed
+        self.features = nn.Sequential(*parts)
+        self.classifier = nn.Sequential(nn.Dropout(), nn.Conv2d(given, classes, 1), nn.ReLU(), nn.AdaptiveAvgPool2d(1))
+
+    def forward(self, x):
+        return self.classifier(self.features(x)).flatten(1)
 
 
-def conv_bn(name, given, made, size, strides=1):
-    convolution = conv(name, given, made, size, strides, size // 2, bias=False)
-    return nn.Sequential(convolution, called(f"{name}_bn", nn.BatchNorm2d(made, eps=0.001)), nn.ReLU())
+class Convolution(nn.Module):
+    def __init__(self, given, made, size, strides=1):
+        super().__init__()
+        self.conv = nn.Conv2d(given, made, size, strides, size // 2, bias=False)
+        self.bn = nn.BatchNorm2d(made, eps=0.001)
+
+    def forward(self, x):
+        return torch.relu(self.bn(self.conv(x)))
 
 
 class Inception(nn.Module):
-    def __init__(self, block, given, a, b, d, e, f, g):
+    def __init__(self, given, a, b, d, e, f, g):
         super().__init__()
-        name = f"inception_{block}"
-        self.paths = nn.ModuleList([
-            conv_bn(f"{name}_1x1", given, a, 1),
-            nn.Sequential(conv_bn(f"{name}_3x3_reduce", given, b, 1), conv_bn(f"{name}_3x3", b, d, 3)),
-            nn.Sequential(conv_bn(f"{name}_5x5_reduce", given, e, 1), conv_bn(f"{name}_5x5", e, f, 3)),
-            nn.Sequential(nn.MaxPool2d(3, 1, 1, ceil_mode=True), conv_bn(f"{name}_pool_proj", given, g, 1)),
-        ])  # fmt: skip
+        self.branch1 = Convolution(given, a, 1)
+        self.branch2 = nn.Sequential(Convolution(given, b, 1), Convolution(b, d, 3))
+        self.branch3 = nn.Sequential(Convolution(given, e, 1), Convolution(e, f, 3))
+        self.branch4 = nn.Sequential(nn.MaxPool2d(3, 1, 1, ceil_mode=True), Convolution(given, g, 1))
 
     def forward(self, x):
-        return torch.cat([path(x) for path in self.paths], 1)
+        return torch.cat([self.branch1(x), self.branch2(x), self.branch3(x), self.branch4(x)], 1)
+
+
+class Auxiliary(nn.Module):
+    def __init__(self, given, classes):
+        super().__init__()
+        self.conv, self.fc1, self.fc2 = Convolution(given, 128, 1), nn.Linear(2048, 1024), nn.Linear(1024, classes)
+
+    def forward(self, x):
+        return self.fc2(torch.relu(self.fc1(self.conv(nn.functional.adaptive_avg_pool2d(x, 4)).flatten(1))))
 
 
 class GoogLeNet(nn.Module):
@@ -131,52 +139,24 @@ class GoogLeNet(nn.Module):
 
     def __init__(self, classes):
         super().__init__()
-        second = conv_bn("conv2_reduce", 64, 64, 1), conv_bn("conv2", 64, 192, 3)
-        self.stem = nn.Sequential(conv_bn("conv1", 3, 64, 7, 2), pooled(), *second, pooled())
-        self.third = nn.Sequential(
-            Inception("3a", 192, 64, 96, 128, 16, 32, 32), Inception("3b", 256, 128, 128, 192, 32, 96, 64), pooled()
-        )
-        self.fourth = nn.ModuleList([
-            Inception("4a", 480, 192, 96, 208, 16, 48, 64), Inception("4b", 512, 160, 112, 224, 24, 64, 64),
-            Inception("4c", 512, 128, 128, 256, 24, 64, 64), Inception("4d", 512, 112, 144, 288, 32, 64, 64),
-            Inception("4e", 528, 256, 160, 320, 32, 128, 128),
-        ])  # fmt: skip
-        fifth = Inception("5a", 832, 256, 160, 320, 32, 128, 128), Inception("5b", 832, 384, 192, 384, 48, 128, 128)
-        self.fifth = nn.Sequential(pooled(2), *fifth)
-        self.head = called("predictions", nn.Linear(1024, classes))
-        self.aux = nn.ModuleList([self._aux("aux1", 512, classes), self._aux("aux2", 528, classes)])
-
-    @staticmethod
-    def _aux(name, given, classes):
-        head = [nn.Flatten(), called(f"{name}_fc", nn.Linear(2048, 1024)), nn.ReLU()]
-        last = called(name, nn.Linear(1024, classes))
-        return nn.Sequential(nn.AdaptiveAvgPool2d(4), conv_bn(f"{name}_conv", given, 128, 1), *head, last)
+        self.conv1, self.conv2, self.conv3 = Convolution(3, 64, 7, 2), Convolution(64, 64, 1), Convolution(64, 192, 3)
+        for name, filters in {
+            "3a": (192, 64, 96, 128, 16, 32, 32), "3b": (256, 128, 128, 192, 32, 96, 64),
+            "4a": (480, 192, 96, 208, 16, 48, 64), "4b": (512, 160, 112, 224, 24, 64, 64),
+            "4c": (512, 128, 128, 256, 24, 64, 64), "4d": (512, 112, 144, 288, 32, 64, 64),
+            "4e": (528, 256, 160, 320, 32, 128, 128), "5a": (832, 256, 160, 320, 32, 128, 128),
+            "5b": (832, 384, 192, 384, 48, 128, 128),
+        }.items():  # fmt: skip
+            setattr(self, f"inception{name}", Inception(*filters))
+        self.aux1, self.aux2 = Auxiliary(512, classes), Auxiliary(528, classes)
+        self.fc = nn.Linear(1024, classes)
 
     def forward(self, x):
-        x, auxiliary = self.third(self.stem(x)), []
-        for number, block in enumerate(self.fourth):
-            x = block(x)
-            if number in (0, 3):
-                auxiliary.append(self.aux[len(auxiliary)](x))
-        return self.head(self.fifth(x).mean((2, 3))), *auxiliary
-
-
-def take_over(model, module, flattened):
-    """Give a model the module's weights; `flattened` is the shape of the image that dense layers see."""
-    parts = {part.known_as: part for part in module.modules() if hasattr(part, "known_as")}
-    assert {layer.name for layer in model.layers if layer.weights} == set(parts)
-    for name, part in parts.items():
-        weights = [v.detach().numpy() for v in (part.weight, part.bias) if v is not None]
-        if isinstance(part, nn.Conv2d):
-            weights[0] = weights[0].transpose(2, 3, 1, 0)
-        elif isinstance(part, nn.BatchNorm2d):
-            weights += [part.running_mean.numpy(), part.running_var.numpy()]
-        else:
-            weights[0] = weights[0].T
-            if flattened and len(weights[0]) == np.prod(flattened):
-                h, w, c = flattened
-                weights[0] = weights[0].reshape(c, h, w, -1).transpose(1, 2, 0, 3).reshape(h * w * c, -1)
-        model.get_layer(name).set_weights(weights)
+        x = pooled()(self.conv3(self.conv2(pooled()(self.conv1(x)))))
+        a = self.inception4a(pooled()(self.inception3b(self.inception3a(x))))
+        d = self.inception4d(self.inception4c(self.inception4b(a)))
+        x = self.inception5b(self.inception5a(pooled(2)(self.inception4e(d))))
+        return self.fc(x.mean((2, 3))), self.aux1(a), self.aux2(d)
 
 
 def settled(module, seed):
@@ -192,12 +172,12 @@ def settled(module, seed):
     return module.eval()
 
 
-def compare(model, module, side, flattened=None):
+def compare(model, module, side):
+    report = load_torch_weights(model, module.state_dict())
+    assert {weight.matched_by for weight in report.loaded} == {"name"}
     x = np.random.default_rng(1).standard_normal((2, side, side + 6, 3)).astype(np.float32)
-    given = torch.tensor(x.transpose(0, 3, 1, 2))
     with torch.no_grad():
-        take_over(model, module, flattened)
-        expected = module(given)
+        expected = module(torch.tensor(x.transpose(0, 3, 1, 2)))
     for result in (model(x), model.predict(x, verbose=0)):
         several = isinstance(result, list)
         for mine, other in zip(result if several else [result], expected if several else [expected], strict=True):
@@ -221,7 +201,7 @@ def test_resnet50_takes_its_steps_in_the_large_windows():
 
 def test_alexnet():
     model = applications.AlexNet(input_shape=(224, 230, 3), classes=6, classifier_activation=None)
-    compare(model, alexnet(6).eval(), 224, flattened=(6, 6, 256))
+    compare(model, AlexNet(6).eval(), 224)
 
 
 @pytest.mark.parametrize("version", ["1.0", "1.1"])
@@ -230,7 +210,7 @@ def test_squeezenet(version, side):
     arguments = {"classes": 8, "classifier_activation": None, "version": version}
     torch.manual_seed(2)
     model = applications.SqueezeNet(input_shape=(side, side + 6, 3), **arguments)
-    compare(model, squeezenet(version, 8).eval(), side)
+    compare(model, SqueezeNet(version, 8).eval(), side)
 
 
 @pytest.mark.parametrize("side", [64, 97])
@@ -239,4 +219,15 @@ def test_googlenet_with_its_heads(side):
     model = applications.GoogLeNet(input_shape=(side, side + 6, 3), **arguments)
     module = settled(GoogLeNet(9), 3)
     assert sum(p.numel() for p in module.parameters()) == sum(v.size for v in model.trainable_weights)
-    compare(model, module, side, flattened=(4, 4, 128))
+    compare(model, module, side)
+
+
+def test_weights_from_a_file_of_pytorch(tmp_path):
+    module, path = settled(ResNet((2, 2, 2, 2), 1, 5), 4), tmp_path / "resnet18.pth"
+    torch.save(module.state_dict(), path)
+    what = {"input_shape": (64, 64, 3), "classes": 5, "classifier_activation": None}
+    model = applications.ResNet18(**what, weights=path)
+    x = np.random.default_rng(1).standard_normal((2, 64, 64, 3)).astype(np.float32)
+    with torch.no_grad():
+        expected = module(torch.tensor(x.transpose(0, 3, 1, 2))).numpy()
+    np.testing.assert_allclose(model(x), expected, rtol=0, atol=1e-4 * np.abs(expected).max())

@@ -27,13 +27,20 @@ class _Style(NamedTuple):
     border: int  # of zeros, around the image
     filters: tuple[int, ...]
     groups: tuple[int, ...]  # 2 where each half of the channels sees only its own half
+    names: tuple[str, ...]  # of the convolutions and the dense layers
     normalized: bool
 
 
 _STYLES = {
-    "torchvision": _Style(224, 63, 2, (64, 192, 384, 256, 256), (1, 1, 1, 1, 1), False),
-    "paper": _Style(227, 67, 0, (96, 256, 384, 384, 256), (1, 2, 1, 2, 2), True),
-}
+    "torchvision": _Style(
+        224, 63, 2, (64, 192, 384, 256, 256), (1, 1, 1, 1, 1),
+        (*(f"features_{n}" for n in (0, 3, 6, 8, 10)), *(f"classifier_{n}" for n in (1, 4, 6))), False,
+    ),
+    "paper": _Style(
+        227, 67, 0, (96, 256, 384, 384, 256), (1, 2, 1, 2, 2),
+        (*(f"conv{n}" for n in range(1, 6)), "fc6", "fc7", "predictions"), True,
+    ),
+}  # fmt: skip
 
 
 def AlexNet(  # noqa: N802
@@ -65,8 +72,9 @@ def AlexNet(  # noqa: N802
         classifier_activation: what is applied to their scores; None for the bare ones. With `weights`, None or
             "softmax".
         name: the model's name.
-        style: "torchvision": one column, whose features are averaged to 6x6; "paper": two towers, as two groups of the
-            second, fourth and fifth convolution, and local response normalization.
+        style: "torchvision": one column, whose features are averaged to 6x6, and torchvision's names, so that its files
+            fit; "paper": two towers, as two groups of the second, fourth and fifth convolution, and local response
+            normalization.
         dropout: the rate of the dropout at the dense layers.
 
     Raises:
@@ -82,7 +90,7 @@ def AlexNet(  # noqa: N802
     with building("AlexNet", Arguments(*arguments), size=chosen.size, min_size=chosen.least) as net:
         x: Any = net.image
         for number, (filters, groups) in enumerate(zip(chosen.filters, chosen.groups, strict=True), 1):
-            what: Any = {"activation": "relu", "kernel_initializer": "he_normal", "name": f"conv{number}"}
+            what: Any = {"activation": "relu", "kernel_initializer": "he_normal", "name": chosen.names[number - 1]}
             if number == 1:
                 x = layers.Conv2D(filters, 11, 4, chosen.border, groups=groups, **what)(x)
             else:
@@ -101,7 +109,7 @@ def _top(net: Network, x: Any, style: _Style, dropout: float) -> Any:
     for number in (6, 7):
         if not style.normalized:  # torchvision drops what enters the dense layers, the paper what leaves them
             x = layers.Dropout(dropout, name=f"drop{number - 1}")(x)
-        x = layers.Dense(4096, activation="relu", kernel_initializer="he_normal", name=f"fc{number}")(x)
+        x = layers.Dense(4096, activation="relu", kernel_initializer="he_normal", name=style.names[number - 1])(x)
         if style.normalized:
             x = layers.Dropout(dropout, name=f"drop{number}")(x)
-    return net.classifier(x)
+    return net.classifier(x, style.names[-1])

@@ -85,9 +85,9 @@ class Network:
         return model
 
 
-def pooled_classifier(net: Network, x: Any) -> Any:
+def pooled_classifier(net: Network, x: Any, name: str = "predictions") -> Any:
     """The most usual top: the mean of every channel, and a dense layer for the class scores."""
-    return net.classifier(layers.GlobalAveragePooling2D(name="avg_pool")(x))
+    return net.classifier(layers.GlobalAveragePooling2D(name="avg_pool")(x), name)
 
 
 @contextmanager

@@ -40,6 +40,11 @@ _BLOCKS = {
     "5b": (384, 192, 384, 48, 128, 128),
 }
 _HEADS = {"4a": "aux1", "4d": "aux2"}  # which block an auxiliary head is on
+# How the names of a block's convolutions end.
+_ENDINGS = {
+    "paper": ("1x1", "3x3_reduce", "3x3", "5x5_reduce", "5x5", "pool_proj"),
+    "torchvision": ("branch1", "branch2_0", "branch2_1", "branch3_0", "branch3_1", "branch4_1"),
+}
 
 
 def GoogLeNet(  # noqa: N802
@@ -72,11 +77,11 @@ def GoogLeNet(  # noqa: N802
         classifier_activation: what is applied to their scores; None for the bare ones. With `weights`, None or
             "softmax".
         name: the model's name.
-        aux_logits: whether the model has three outputs, "predictions", "aux1" and "aux2", for training. The top of this
-            module shows how to train with them and go on without. (In torchvision a network in training has three
-            outputs, and in use one; the outputs of a model here are what they are, so there is none by default.)
-        style: "torchvision": batch normalization behind every convolution, and 3x3 windows in place of 5x5; "paper":
-            biases, 5x5 windows and local response normalization.
+        aux_logits: whether the model has three outputs, for training: the class scores and those of the two heads. The
+            top of this module shows how to train with them and go on without. (In torchvision a network in training has
+            three outputs, and in use one; the outputs of a model here are what they are, so there are none by default.)
+        style: "torchvision": batch normalization behind every convolution, 3x3 windows in place of 5x5, and
+            torchvision's names, so that its files fit; "paper": biases, 5x5 windows and local response normalization.
         dropout: the rate of the dropout before the class scores.
         dropout_aux: the same for the auxiliary heads.
 
@@ -88,7 +93,7 @@ def GoogLeNet(  # noqa: N802
         >>> GoogLeNet(include_top=False, pooling="avg").output_shape
         (None, 1024)
         >>> GoogLeNet(input_shape=(64, 64, 3), classes=10, aux_logits=True).output_names
-        ['predictions', 'aux1', 'aux2']
+        ['fc', 'aux1_fc2', 'aux2_fc2']
     """
     arguments = (include_top, weights, input_tensor, input_shape, pooling, classes, classifier_activation)
     paper = one_of("GoogLeNet", "style", style, ("torchvision", "paper")) == "paper"
@@ -98,14 +103,14 @@ def GoogLeNet(  # noqa: N802
         x = _stem(net.image, style)
         heads = []
         for block, filters in _BLOCKS.items():
-            x = inception_block(x, filters, name=f"inception_{block}", style=style)
+            x = inception_block(x, filters, name=f"inception{block}", style=style)
             if aux_logits and block in _HEADS:
                 heads.append(_head(net, x, _HEADS[block], style, dropout_aux))
             if block == "3b" or (paper and block == "4e"):
                 x = halved_up(x, f"pool{block[0]}")
             elif block == "4e":
                 x = layers.MaxPooling2D(2, 2, "same", name="pool4")(x)
-        y = net.ended(x, lambda net, features: _top(net, features, dropout))
+        y = net.ended(x, lambda net, features: _top(net, features, dropout, "predictions" if paper else "fc"))
         return net.model([y, *heads] if heads else y, name)
 
 
@@ -133,35 +138,35 @@ def inception_block(x: Any, filters: Sequence[int], *, name: str, style: str = "
         raise ValueError(f"{name}: filters expects six numbers, got {filters!r}")
     single, before_3x3, large, before_5x5, larger, behind_pool = filters
     window = 5 if style == "paper" else 3
-    first = _convolution(x, single, 1, f"{name}_1x1", style)
-    second = _convolution(x, before_3x3, 1, f"{name}_3x3_reduce", style)
-    second = _convolution(second, large, 3, f"{name}_3x3", style)
-    third = _convolution(x, before_5x5, 1, f"{name}_5x5_reduce", style)
-    third = _convolution(third, larger, window, f"{name}_5x5", style)
+    names = [f"{name}_{ending}" for ending in _ENDINGS[style]]
+    first = _convolution(x, single, 1, names[0], style)
+    second = _convolution(_convolution(x, before_3x3, 1, names[1], style), large, 3, names[2], style)
+    third = _convolution(_convolution(x, before_5x5, 1, names[3], style), larger, window, names[4], style)
     fourth = layers.MaxPooling2D(3, 1, "same", name=f"{name}_pool")(x)
-    fourth = _convolution(fourth, behind_pool, 1, f"{name}_pool_proj", style)
+    fourth = _convolution(fourth, behind_pool, 1, names[5], style)
     return layers.Concatenate(name=name)([first, second, third, fourth])
 
 
 def _stem(x: Any, style: str) -> Any:
+    paper = style == "paper"
     x = _convolution(x, 64, 7, "conv1", style, strides=2)
     x = halved_up(x, "pool1")
-    if style == "paper":
+    if paper:
         x = layers.LocalResponseNormalization(name="norm1")(x)
-    x = _convolution(x, 64, 1, "conv2_reduce", style)
-    x = _convolution(x, 192, 3, "conv2", style)
-    if style == "paper":
+    x = _convolution(x, 64, 1, "conv2_reduce" if paper else "conv2", style)
+    x = _convolution(x, 192, 3, "conv2" if paper else "conv3", style)
+    if paper:
         x = layers.LocalResponseNormalization(name="norm2")(x)
     return halved_up(x, "pool2")
 
 
 def _convolution(x: Any, filters: int, size: int, name: str, style: str, strides: int = 1) -> Any:
     """A convolution, activated."""
-    what: Any = {"kernel_initializer": "he_normal", "name": name}
+    what: Any = {"kernel_initializer": "he_normal"}
     padding = "same" if strides == 1 else size // 2
     if style == "paper":
-        return layers.Conv2D(filters, size, strides, padding, activation="relu", **what)(x)
-    x = layers.Conv2D(filters, size, strides, padding, use_bias=False, **what)(x)
+        return layers.Conv2D(filters, size, strides, padding, activation="relu", name=name, **what)(x)
+    x = layers.Conv2D(filters, size, strides, padding, use_bias=False, name=f"{name}_conv", **what)(x)
     x = layers.BatchNormalization(momentum=0.9, name=f"{name}_bn")(x)
     return layers.Activation("relu", name=f"{name}_relu")(x)
 
@@ -173,10 +178,10 @@ def _head(net: Network, x: Any, name: str, style: str, dropout: float) -> Any:
         x = layers.AdaptiveAveragePooling2D(4, name=f"{name}_pool")(x)
     x = _convolution(x, 128, 1, f"{name}_conv", style)
     x = layers.Flatten(name=f"{name}_flatten")(x)
-    x = layers.Dense(1024, activation="relu", kernel_initializer="he_normal", name=f"{name}_fc")(x)
-    return net.classifier(layers.Dropout(dropout, name=f"{name}_dropout")(x), name)
+    x = layers.Dense(1024, activation="relu", kernel_initializer="he_normal", name=f"{name}_fc1")(x)
+    return net.classifier(layers.Dropout(dropout, name=f"{name}_dropout")(x), f"{name}_fc2")
 
 
-def _top(net: Network, x: Any, dropout: float) -> Any:
+def _top(net: Network, x: Any, dropout: float, name: str) -> Any:
     x = layers.GlobalAveragePooling2D(name="avg_pool")(x)
-    return net.classifier(layers.Dropout(dropout, name="dropout")(x))
+    return net.classifier(layers.Dropout(dropout, name="dropout")(x), name)

@@ -9,6 +9,7 @@ costs more and is more accurate.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -29,11 +30,19 @@ _DEPTHS = {18: (2, 2, 2, 2), 34: (3, 4, 6, 3), 50: (3, 4, 6, 3), 101: (3, 4, 23,
 
 
 class _Style(NamedTuple):
-    use_bias: bool
+    keras: bool
     epsilon: float
     momentum: float
     initializer: str
     version: str
+
+    def names(self, block: str, number: int) -> tuple[str, str, str]:
+        """What a block's convolution is called, its normalization and its activation; number 0 is on the shortcut."""
+        if self.keras:
+            return f"{block}_{number}_conv", f"{block}_{number}_bn", f"{block}_{number}_relu"
+        if number == 0:
+            return f"{block}_downsample_0", f"{block}_downsample_1", ""
+        return f"{block}_conv{number}", f"{block}_bn{number}", f"{block}_relu{number}"
 
 
 _STYLES = {
@@ -58,7 +67,7 @@ def ResNet50(  # noqa: N802
     """The residual network of 16 bottlenecks.
 
     Images are prepared by `preprocess_input` of this module; those for weights from torchvision by that of
-    `imagenet_utils` with mode="torch". Layers are named as Keras names them.
+    `imagenet_utils` with mode="torch".
 
     Args:
         include_top: whether the dense layer is there, which gives every class its score.
@@ -71,7 +80,8 @@ def ResNet50(  # noqa: N802
         classifier_activation: what is applied to their scores; None for the bare ones. With `weights`, None or
             "softmax".
         name: the model's name.
-        style: "keras": a bias in every convolution; "torchvision": none, and torchvision's normalization.
+        style: "keras": a bias in every convolution, and layers named as Keras names them; "torchvision": no bias, and
+            torchvision's normalization and names, so that its files of weights fit.
         version: "v1" or "v1.5", where steps of 2 are taken; by default that of the style, which is "v1" for "keras" and
             "v1.5" for "torchvision".
 
@@ -185,9 +195,9 @@ def bottleneck_block(
     made, version = _layers_of(name, style, version)
     first, second = (strides, 1) if version == "v1" else (1, strides)
     shortcut = made.shortcut(x, 4 * filters, strides)
-    y = made.convolution(x, "_1", filters, 1, first, activated=True)
-    y = made.convolution(y, "_2", filters, 3, second, activated=True)
-    y = made.convolution(y, "_3", 4 * filters, 1)
+    y = made.convolution(x, 1, filters, 1, first, activated=True)
+    y = made.convolution(y, 2, filters, 3, second, activated=True)
+    y = made.convolution(y, 3, 4 * filters, 1)
     return made.joined(shortcut, y)
 
 
@@ -212,40 +222,31 @@ def basic_block(x: Any, filters: int, strides: int = 1, *, name: str, style: str
     """
     made, _ = _layers_of(name, style, None)
     shortcut = made.shortcut(x, filters, strides)
-    y = made.convolution(x, "_1", filters, 3, strides, activated=True)
-    y = made.convolution(y, "_2", filters, 3)
+    y = made.convolution(x, 1, filters, 3, strides, activated=True)
+    y = made.convolution(y, 2, filters, 3)
     return made.joined(shortcut, y)
 
 
-class _BlockLayers:
-    """The layers of a block, by how their names end: "_0" is on the shortcut."""
+class _Block:
+    """The layers of a block, in a style."""
 
     def __init__(self, name: str, style: _Style) -> None:
         self._name, self._style = name, style
 
     def convolution(
-        self,
-        x: Any,
-        ending: str,
-        filters: int,
-        size: int,
-        strides: int = 1,
-        padded: bool = True,
-        activated: bool = False,
+        self, x: Any, number: int, filters: int, size: int, strides: int = 1, activated: bool = False
     ) -> Any:
         """A convolution with normalization, and perhaps ReLU."""
-        style, prefix = self._style, self._name + ending
-        padding: Any = ("same" if strides == 1 else size // 2) if padded else "valid"
-        what: Any = {"use_bias": style.use_bias, "kernel_initializer": style.initializer}
-        x = layers.Conv2D(filters, size, strides, padding, name=f"{prefix}_conv", **what)(x)
-        x = layers.BatchNormalization(epsilon=style.epsilon, momentum=style.momentum, name=f"{prefix}_bn")(x)
-        return layers.Activation("relu", name=f"{prefix}_relu")(x) if activated else x
+        padding = "same" if strides == 1 else size // 2
+        return _convolution(
+            x, self._style, self._style.names(self._name, number), filters, size, strides, padding, activated
+        )
 
     def shortcut(self, x: Any, filters: int, strides: int) -> Any:
         """What is added at the end."""
         if strides == 1 and x.shape[-1] == filters:
             return x
-        return self.convolution(x, "_0", filters, 1, strides)
+        return self.convolution(x, 0, filters, 1, strides)
 
     def joined(self, shortcut: Any, y: Any) -> Any:
         """The sum, activated."""
@@ -253,24 +254,49 @@ class _BlockLayers:
         return layers.Activation("relu", name=f"{self._name}_out")(y)
 
 
-def _layers_of(name: str, style: str, version: str | None) -> tuple[_BlockLayers, str]:
+def _convolution(
+    x: Any,
+    style: _Style,
+    names: tuple[str, str, str],
+    filters: int,
+    size: int,
+    strides: int,
+    padding: str | int,
+    activated: bool,
+) -> Any:
+    what: Any = {"use_bias": style.keras, "kernel_initializer": style.initializer, "name": names[0]}
+    x = layers.Conv2D(filters, size, strides, padding, **what)(x)
+    x = layers.BatchNormalization(epsilon=style.epsilon, momentum=style.momentum, name=names[1])(x)
+    return layers.Activation("relu", name=names[2])(x) if activated else x
+
+
+def _layers_of(name: str, style: str, version: str | None) -> tuple[_Block, str]:
     chosen = _STYLES[one_of(name, "style", style, tuple(_STYLES))]
-    return _BlockLayers(name, chosen), one_of(name, "version", version or chosen.version, ("v1", "v1.5"))
+    return _Block(name, chosen), one_of(name, "version", version or chosen.version, ("v1", "v1.5"))
 
 
 def _resnet(depth: int, arguments: Arguments, name: str, style: str, version: str | None) -> Model:
     owner = f"ResNet{depth}"
     chosen = _STYLES[one_of(owner, "style", style, tuple(_STYLES))]
     version = one_of(owner, "version", version or chosen.version, ("v1", "v1.5"))
+    block: Callable[..., Any] = basic_block if depth < 50 else bottleneck_block
+    more = {"style": style} | ({} if depth < 50 else {"version": version})
     with building(owner, arguments) as net:
-        x = layers.ZeroPadding2D(3, name="conv1_pad")(net.image)
-        x = _BlockLayers("conv1", chosen).convolution(x, "", 64, 7, 2, padded=False, activated=True)
-        x = layers.ZeroPadding2D(1, name="pool1_pad")(x)
-        x = layers.MaxPooling2D(3, 2, name="pool1_pool")(x)
-        block: Callable[..., Any] = basic_block if depth < 50 else bottleneck_block
-        more = {} if depth < 50 else {"version": version}
-        for stage, blocks in enumerate(_DEPTHS[depth], 2):
+        x = _stem(net.image, chosen)
+        for stage, blocks in enumerate(_DEPTHS[depth], 1):
             for number in range(1, blocks + 1):
-                strides = 2 if number == 1 and stage > 2 else 1
-                x = block(x, 2 ** (4 + stage), strides, name=f"conv{stage}_block{number}", style=style, **more)
-        return net.model(net.ended(x, pooled_classifier, "avg_pool", "max_pool"), name)
+                called = f"conv{stage + 1}_block{number}" if chosen.keras else f"layer{stage}_{number - 1}"
+                x = block(x, 32 << stage, 2 if number == 1 and stage > 1 else 1, name=called, **more)
+        top = functools.partial(pooled_classifier, name="predictions" if chosen.keras else "fc")
+        return net.model(net.ended(x, top, "avg_pool", "max_pool"), name)
+
+
+def _stem(x: Any, style: _Style) -> Any:
+    """A convolution and a pooling, a quarter of the size."""
+    names, padding = ("conv1", "bn1", "relu"), 3
+    if style.keras:
+        x = layers.ZeroPadding2D(3, name="conv1_pad")(x)
+        names, padding = ("conv1_conv", "conv1_bn", "conv1_relu"), 0
+    x = _convolution(x, style, names, 64, 7, 2, padding, activated=True)
+    x = layers.ZeroPadding2D(1, name="pool1_pad")(x)
+    return layers.MaxPooling2D(3, 2, name="pool1_pool")(x)

@@ -45,7 +45,7 @@ def SqueezeNet(  # noqa: N802
     version: str = "1.1",
     dropout: float = 0.5,
 ) -> Model:
-    """SqueezeNet, in the structure that torchvision gives it.
+    """SqueezeNet, in the structure and with the names that torchvision gives it: its files of weights fit.
 
     Images are prepared by `preprocess_input` of this module.
 
@@ -75,11 +75,14 @@ def SqueezeNet(  # noqa: N802
     arguments = (include_top, weights, input_tensor, input_shape, pooling, classes, classifier_activation)
     first = _VERSIONS[one_of("SqueezeNet", "version", version, tuple(_VERSIONS))]
     with building("SqueezeNet", Arguments(*arguments)) as net:
-        x = _convolution(net.image, first.filters, first.size, "conv1", strides=2, padding="valid")
+        x = _convolution(net.image, first.filters, first.size, "features_0", strides=2, padding="valid")
+        place = 2  # the convolution and its ReLU are torchvision's first two
         for number, (squeezed, expanded) in enumerate(_FIRES, 2):
             if number in first.pooled_before:
-                x = halved_up(x, f"pool{number - 1}")
-            x = _fire(x, squeezed, expanded, f"fire{number}")
+                x = halved_up(x, f"features_{place}")
+                place += 1
+            x = _fire(x, squeezed, expanded, f"features_{place}")
+            place += 1
         return net.model(net.ended(x, lambda net, features: _top(net, features, dropout)), name)
 
 
@@ -95,7 +98,7 @@ def _convolution(x: Any, filters: int, size: int, name: str, strides: int = 1, p
 
 
 def _top(net: Network, x: Any, dropout: float) -> Any:
-    x = layers.Dropout(dropout, name="drop9")(x)
-    x = _convolution(x, net.classes, 1, "conv10")
-    x = layers.GlobalAveragePooling2D(name="pool10")(x)
+    x = layers.Dropout(dropout, name="classifier_0")(x)
+    x = _convolution(x, net.classes, 1, "classifier_1")
+    x = layers.GlobalAveragePooling2D(name="classifier_3")(x)
     return layers.Activation(net.classifier_activation, name="predictions")(x)
