@@ -113,6 +113,19 @@ def test_the_same_step_of_training(pair, tolerance):
     assert squares[1] > 0
 
 
+@pytest.mark.parametrize("suffix", [".weights.h5", ".h5", ".keras"])
+def test_files_of_keras(suffix, tmp_path):
+    pytest.importorskip("h5py")
+    arguments, path = {"input_shape": (32, 32, 3), "alpha": 0.25, "classes": 3}, str(tmp_path / f"mobilenet{suffix}")
+    theirs = peer("MobileNet", **arguments)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        (theirs.save_weights if "weights" in suffix else theirs.save)(path)
+    ours = applications.MobileNet(**arguments, weights=path)
+    for mine, other in zip(ours.weights, theirs.weights, strict=True):
+        np.testing.assert_array_equal(mine, other.value.detach().numpy())
+
+
 def test_images_as_keras_prepares_them(rng):
     keras = keras_peer.keras()
     x = (255 * rng.random((2, 5, 4, 3))).astype(np.float32)
