@@ -113,7 +113,7 @@ def test_the_same_step_of_training(pair, tolerance):
     assert squares[1] > 0
 
 
-@pytest.mark.parametrize("suffix", [".weights.h5", ".h5", ".keras"])
+@pytest.mark.parametrize("suffix", [".weights.h5", ".keras"])
 def test_files_of_keras(suffix, tmp_path):
     pytest.importorskip("h5py")
     arguments, path = {"input_shape": (32, 32, 3), "alpha": 0.25, "classes": 3}, str(tmp_path / f"mobilenet{suffix}")
