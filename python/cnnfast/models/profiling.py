@@ -85,7 +85,9 @@ class _Run:
         self.shapes.append([np.shape(leaf) for leaf in leaves(result)])
         self.backward.append(0.0)
         for operation in self._tape.operations[before:]:
-            operation.vjp = self._timed(operation.vjp, len(self.backward) - 1)
+            for way in (operation, operation.around):
+                if way is not None:
+                    way.vjp = self._timed(way.vjp, len(self.backward) - 1)
         return result
 
     def _timed(self, vjp: Any, number: int) -> Any:
