@@ -137,11 +137,18 @@ def winograd(rng):
 
 
 def columns(rng):
-    x, w = uniform(rng, 2, 9, 10, 3), uniform(rng, 3, 3, 3, 19)
+    x, w = uniform(rng, 2, 9, 10, 3), uniform(rng, 3, 3, 3, 40)
     shape = _core.ConvShape("conv2d", 2, x.shape, w.shape, 2, 1, 1)
     y = _core.conv_forward(shape, x, w)
     dy = uniform(rng, *y.shape)
     np.testing.assert_allclose(np.vdot(_core.conv_backward_data(shape, dy, w), x), np.vdot(dy, y), rtol=1e-4)
+
+
+def lines(rng):
+    for filters in range(1, 9):
+        x, w = uniform(rng, 2, 9, 40, 3), uniform(rng, 3, 2, 3, filters)
+        shape = _core.ConvShape("conv2d", 2, x.shape, w.shape, 1, "valid", 1)
+        assert_close(_core.conv_forward(shape, x, w), correlate(x, w, (1, 1), [(0, 0), (0, 0)], (1, 1), 1), 18)
 
 
 def dropout(rng):
@@ -265,6 +272,7 @@ CASES = {
     "pack_panel": convolution,
     "unpack_panels": convolution,
     "add_runs": columns,
+    "line_tile": lines,
     "winograd_input": winograd,
     "winograd_output_gradient": winograd,
     "winograd_output": winograd,

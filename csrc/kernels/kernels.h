@@ -10,6 +10,7 @@
 #include "kernels/conv.h"
 #include "kernels/few_rows.h"
 #include "kernels/grouped.h"
+#include "kernels/lines.h"
 #include "kernels/pool.h"
 #include "kernels/reduce.h"
 #include "kernels/row_norm.h"

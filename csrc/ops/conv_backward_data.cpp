@@ -10,6 +10,7 @@
 #include "dispatch.h"
 #include "ops/conv.h"
 #include "ops/conv_columns.h"
+#include "ops/conv_lines.h"
 #include "ops/correlation.h"
 #include "ops/few_rows.h"
 
@@ -119,20 +120,32 @@ class PhaseGradient {
   std::vector<int64_t> taps_;
 };
 
+// Of the phases, `count` in all, the one with the most taps: it has the most work.
+WindowSource largest_phase(const ConvShape& shape, size_t* count) {
+  const auto fewer_taps = [](const Phase& a, const Phase& b) { return a.taps.size() < b.taps.size(); };
+  WindowSource source{{}, shape.out_channels, shape.group_out_channels()};
+  for (size_t i = 0; i < 3; ++i) {
+    const std::vector<Phase> phases = phases_of(shape.axis[i]);
+    source.axis[i] = std::max_element(phases.begin(), phases.end(), fewer_taps)->axis;
+    *count *= phases.size();
+  }
+  return source;
+}
+
+// Columns need fewer products where windows leave dy, but are written and added up: that pays for many channels of dy.
+bool columns_are_quicker(const ConvShape& shape, const WindowSource& phase) {
+  constexpr int64_t kChannelsForEach = 8;
+  return columns_pay(shape) &&
+         !(shape.out_channels <= kChannelsForEach * shape.in_channels && lines_pay(phase, shape.in_channels));
+}
+
 }  // namespace
 
 std::string backward_data_route(const ConvShape& shape) {
   if (has_few_rows(shape)) return few_rows_route().name();
-  if (columns_pay(shape)) return "columns";
-  // Of the phases the one with the most taps has the most work.
-  const auto fewer_taps = [](const Phase& a, const Phase& b) { return a.taps.size() < b.taps.size(); };
-  WindowSource source{{}, shape.out_channels, shape.group_out_channels()};
   size_t count = 1;
-  for (size_t i = 0; i < 3; ++i) {
-    const std::vector<Phase> phases = phases_of(shape.axis[i]);
-    source.axis[i] = std::max_element(phases.begin(), phases.end(), fewer_taps)->axis;
-    count *= phases.size();
-  }
+  const WindowSource source = largest_phase(shape, &count);
+  if (columns_are_quicker(shape, source)) return "columns";
   const ConvAlgorithm algorithm =
       can_run(shape.algorithm, source, shape.groups) ? shape.algorithm : ConvAlgorithm::direct;
   const std::string name =
@@ -147,7 +160,8 @@ void conv_transposed(const ConvShape& shape, const float* dy, const float* w, co
     few_rows_backward_data(shape, dy, w, bias, activation, alpha, dx);
     return;
   }
-  if (columns_pay(shape)) {
+  size_t phases = 1;
+  if (columns_are_quicker(shape, largest_phase(shape, &phases))) {
     conv_transposed_columns(shape, dy, w, bias, activation, alpha, dx);
     return;
   }

@@ -257,6 +257,8 @@ void conv_backward_weights(const ConvShape& shape, const float* x, const float* 
     case ConvRoute::Loops::few_rows:
       few_rows_backward_weights(shape, x, dy, dw);
       break;
+    case ConvRoute::Loops::lines:
+      break;  // of correlations only
   }
   if (shape.flip_kernel) reverse_taps(shape, dw);
 }

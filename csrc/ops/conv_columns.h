@@ -8,7 +8,7 @@
 
 namespace cnnfast {
 
-// Whether conv_transposed() should take this way.
+// Whether conv_transposed() may take this way.
 bool columns_pay(const ConvShape& shape);
 
 // As conv_transposed(), for one group.

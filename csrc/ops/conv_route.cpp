@@ -6,6 +6,7 @@
 #include <stdexcept>
 
 #include "dispatch.h"
+#include "ops/conv_lines.h"
 #include "ops/grouped.h"
 #include "ops/winograd.h"
 #include "ops/winograd_tiles.h"
@@ -124,6 +125,7 @@ std::string ConvRoute::name() const {
   if (loops == Loops::direct) return "direct";
   if (loops == Loops::im2col) return "im2col";
   if (loops == Loops::few_rows) return "few rows";
+  if (loops == Loops::lines) return "lines";
   if (loops == Loops::grouped) return depthwise ? "depthwise" : "grouped";
   for (const Candidate& candidate : kCandidates) {
     if (candidate.kind.vertical == kind.vertical && candidate.kind.horizontal == kind.horizontal) return candidate.name;
@@ -150,6 +152,11 @@ ConvRoute route_convolution(const WindowSource& source, int64_t images, int64_t 
   route.depthwise = source.channels == 1 && group_out_channels == 1;
   if (algorithm == ConvAlgorithm::im2col) route.loops = ConvRoute::Loops::im2col;
   if (algorithm == ConvAlgorithm::direct || algorithm == ConvAlgorithm::im2col) return route;
+  if (algorithm == ConvAlgorithm::automatic && pass == ConvPass::correlation && groups == 1 &&
+      lines_pay(source, group_out_channels)) {
+    route.loops = ConvRoute::Loops::lines;
+    return route;
+  }
   const bool forced = algorithm != ConvAlgorithm::automatic;
   if (!forced && (strict_precision() || !pays(source, group_out_channels))) return route;
   double least =

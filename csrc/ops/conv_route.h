@@ -26,12 +26,12 @@ ConvAlgorithm algorithm_from_name(const std::string& op, const std::string& name
 
 // What runs.
 struct ConvRoute {
-  enum class Loops { direct, im2col, grouped, winograd, few_rows };
+  enum class Loops { direct, im2col, grouped, winograd, few_rows, lines };
   Loops loops = Loops::direct;
   WinogradKind kind{WinogradAxis::unit, WinogradAxis::unit};
   bool depthwise = false;  // of the grouped ones
 
-  // "direct", "few rows", "grouped", "depthwise", "winograd F(4x4, 3x3)", "winograd F(4, 3)", ...
+  // "direct", "few rows", "lines", "grouped", "depthwise", "winograd F(4x4, 3x3)", "winograd F(4, 3)", ...
   std::string name() const;
 };
 

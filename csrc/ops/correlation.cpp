@@ -4,6 +4,7 @@
 
 #include "dispatch.h"
 #include "ops/activation.h"
+#include "ops/conv_lines.h"
 #include "ops/grouped.h"
 #include "ops/winograd.h"
 #include "runtime/memory.h"
@@ -165,6 +166,8 @@ void correlate(const Correlation& correlation, const ConvRoute& route, const flo
       return correlate_directly(c, Runs::windows, x, w, bias, y);
     case ConvRoute::Loops::grouped:
       return correlate_grouped({{c, w, y}}, x, bias);
+    case ConvRoute::Loops::lines:
+      return correlate_lines({{c, w, y}}, x, bias);
     case ConvRoute::Loops::winograd:
       return correlate_winograd(c, route.kind, x, w, bias, y);
     case ConvRoute::Loops::few_rows:
@@ -174,8 +177,13 @@ void correlate(const Correlation& correlation, const ConvRoute& route, const flo
 
 void correlate_parts(const std::vector<CorrelationPart>& parts, const float* x, const float* bias) {
   if (parts.empty() || parts.front().correlation.images == 0) return;
-  if (parts.size() > 1 && route_of(parts.front().correlation).loops == ConvRoute::Loops::grouped) {
+  const ConvRoute route = route_of(parts.front().correlation);
+  if (parts.size() > 1 && route.loops == ConvRoute::Loops::grouped) {
     correlate_grouped(parts, x, bias);
+    return;
+  }
+  if (parts.size() > 1 && route.loops == ConvRoute::Loops::lines) {
+    correlate_lines(parts, x, bias);
     return;
   }
   for (const CorrelationPart& part : parts)
