@@ -8,6 +8,7 @@ import pytest
 import cnnfast
 import keras_peer
 import test_keras_config
+import test_keras_fixtures
 from cnnfast import layers, models
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
@@ -295,3 +296,41 @@ def test_frozen_layers_and_several_outputs(keras, tmp_path, rng):
         assert not second.get_layer("base").trainable
         assert step(first, x, labels) == pytest.approx(step(second, x, labels), rel=1e-4)
         same_weights(*((first, second) if other is keras else (second, first)))
+
+
+def test_registered_classes_and_subclassed_models(keras, tmp_path, rng):
+    @keras.saving.register_keras_serializable(package="own")
+    class Scale(keras.layers.Layer):
+        def __init__(self, start=1.0, **kwargs):
+            super().__init__(**kwargs)
+            self.start = start
+
+        def build(self, input_shape):
+            self.factor = self.add_weight(shape=input_shape[-1:], initializer="ones", name="factor")
+
+        def call(self, x):
+            return x * self.factor * self.start
+
+        def get_config(self):
+            return {**super().get_config(), "start": self.start}
+
+    class Net(keras.Model):
+        def __init__(self, units):
+            super().__init__()
+            self.hidden = [keras.layers.Dense(units, activation="tanh"), Scale(2.0)]
+            self.last, self.first = keras.layers.Dense(2), keras.layers.Dense(3)
+
+        call = test_keras_fixtures.Net.call
+
+    x = rng.random((5, 4), np.float32)
+    theirs = filled(keras.Sequential([keras.Input((4,)), Scale(3.0), keras.layers.Dense(2)]), rng)
+    theirs.save(tmp_path / "a.keras")
+    same(cnnfast.load_model(tmp_path / "a.keras", custom_objects={"Scale": test_keras_fixtures.Scale}), theirs, x)
+    theirs, ours = Net(5), test_keras_fixtures.Net(5)
+    quiet(theirs, x), ours(x)
+    filled(theirs, rng).save_weights(tmp_path / "a.weights.h5")
+    ours.load_weights(tmp_path / "a.weights.h5")
+    same(ours, theirs, x)
+    filled(ours, rng).save_weights(tmp_path / "b.weights.h5")
+    theirs.load_weights(tmp_path / "b.weights.h5")
+    same(ours, theirs, x)

@@ -136,6 +136,67 @@ def test_what_cannot_be_told_is_refused(tmp_path):
     assert not cnnfast.load_model(tmp_path / "a.keras").compiled
 
 
+class Scale(layers.Layer):
+    def __init__(self, start=1.0, **kwargs):
+        super().__init__(**kwargs)
+        self.start = start
+
+    def build(self, input_shape):
+        self.factor = self.add_weight(input_shape[-1:], "ones", name="factor")
+
+    def call(self, x):
+        return x * self.factor * self.start
+
+
+class Net(models.Model):
+    def __init__(self, units, **kwargs):
+        super().__init__(**kwargs)
+        self.hidden = [layers.Dense(units, activation="tanh"), Scale(2.0)]
+        self.last, self.first = layers.Dense(2), layers.Dense(3)
+
+    def call(self, x):
+        x = self.first(x)
+        for layer in self.hidden:
+            x = layer(x)
+        return self.last(x)
+
+
+class Named(models.Model):
+    pass
+
+
+@pytest.mark.parametrize("kind", ["layer", "subclass", "functional"])
+@pytest.mark.parametrize("suffix", [".keras", ".weights.h5", ".h5"])
+def test_classes_of_ones_own(tmp_path, rng, kind, suffix):
+    def build():
+        if kind == "layer":
+            return models.Sequential([layers.Input((4,)), Scale(3.0), layers.Dense(2)])
+        i = layers.Input((4,))
+        return Net(5) if kind == "subclass" else Named(i, Scale()(layers.Dense(2)(i)))
+
+    x, y = rng.random((6, 4), np.float32), rng.random((6, 2), np.float32)
+    model, path = build(), tmp_path / f"a{suffix}"
+    model.compile("adam", "mse")
+    model.fit(x, y, epochs=2, verbose=0)
+    if suffix == ".weights.h5":
+        model.save_weights(path)
+        other = build()
+        other.compile("adam", "mse")
+        other.build((None, 4))
+        other.load_weights(path)
+    else:
+        model.save(path)
+        other = cnnfast.load_model(path, custom_objects={"Scale": Scale, "Net": Net, "Named": Named})
+        assert type(other) is type(model)
+        with pytest.raises(ValueError, match="custom_objects"):
+            cnnfast.load_model(path)
+    np.testing.assert_array_equal(model.predict(x, verbose=0), other.predict(x, verbose=0))
+    for each in (model, other):
+        each.train_on_batch(x, y)
+    for one, peer in zip(model.get_weights(), other.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, peer)
+
+
 @pytest.mark.parametrize("name", ["best.keras", "best.h5", "best.safetensors", "best.weights.h5"])
 def test_checkpoints(tmp_path, name, rng):
     x, y = rng.random((8, 6, 6, 2), np.float32), rng.integers(0, 2, 8)

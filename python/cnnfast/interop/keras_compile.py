@@ -30,7 +30,8 @@ def compile_as_keras_did(model: Any, config: Mapping[str, Any], custom_objects: 
         ValueError: something in it is not known here.
     """
     custom = dict(custom_objects or {})
-    one_output = len(model.outputs) == 1 if getattr(model, "_graph", None) is not None or model.built else False
+    graph = model._graph_if_known()
+    one_output = graph is not None and len(graph.outputs) == 1
     model.compile(
         optimizer=_optimizer(config.get("optimizer"), custom),
         loss=_each(config.get("loss"), lambda entry: _loss(entry, custom)),

@@ -51,7 +51,9 @@ def save_model(
     check_built(model, "save")
     config = to_keras_config(model)
     root = _about()
-    root.attributes["model_config"] = json.dumps({key: config[key] for key in ("class_name", "config")})
+    root.attributes["model_config"] = json.dumps(
+        {key: config[key] for key in ("class_name", "config", "build_config") if key in config}
+    )
     add_ordered_weights(root.at(MODEL), model)
     root.at(MODEL).attributes |= _about().attributes
     if include_optimizer and model.compiled and model.optimizer is not None:

@@ -91,6 +91,9 @@ def make_model(
     with damage_as_value_error(filepath):
         with initial_weights_from(zeros_within(elements)):
             model = from_keras_config(config, custom_objects)
+            shape = (config.get("build_config") or {}).get("input_shape")
+            if not model.built and shape is not None:
+                model.build(shape)
         if not model.built:
             raise ValueError("the architecture does not tell the input's shape")
         return model

@@ -26,13 +26,14 @@ _OBJECTS = {"_initializer": "initializers", "_regularizer": "regularizers", "_co
 def to_keras_config(model: Any) -> dict[str, Any]:
     """A model's architecture in Keras 3's form, which `keras.models.model_from_json` reads as JSON.
 
-    Weights of the one fit the other in their order, as `get_weights` gives and `set_weights` takes them.
+    Weights of the one fit the other in their order, as `get_weights` gives and `set_weights` takes them. Classes of
+    your own are told by their names and `get_config`; whoever reads them gives the classes in `custom_objects`.
 
     Args:
         model: a `Sequential`, a model made of symbolic tensors, or a layer.
 
     Raises:
-        ValueError: it holds a class or an argument that Keras does not have: one of your own, or of this library alone.
+        ValueError: it holds a class or an argument that this library alone has.
         TypeError: a layer was made with something that has no name.
 
     Example:
@@ -45,11 +46,11 @@ def to_keras_config(model: Any) -> dict[str, Any]:
 
 
 def _entry(layer: Any) -> dict[str, Any]:
+    if not type(layer).__module__.startswith("cnnfast."):
+        return _own(layer)
     if isinstance(layer, Sequential):
         return _told("keras", layer, _sequential(layer))
     if isinstance(layer, Model):
-        if type(layer) is not Model:
-            raise ValueError(f"to_keras_config: {layer.name} is of a class of your own, {type(layer).__name__}")
         entry = _told("keras.src.models.functional", layer, _functional(layer))
         return {**entry, "class_name": "Functional", "registered_name": "Functional"}
     if isinstance(layer, InputLayer):
@@ -60,7 +61,16 @@ def _entry(layer: Any) -> dict[str, Any]:
     return _told("keras.layers", layer, _layer(layer))
 
 
-def _told(module: str, layer: Any, config: dict[str, Any]) -> dict[str, Any]:
+def _own(layer: Any) -> dict[str, Any]:
+    """A layer or model of a class of the user's own."""
+    cls = type(layer)
+    made_of_tensors = isinstance(layer, Model) and layer._graph is not None and cls.__init__ is Model.__init__
+    config = _functional(layer) if made_of_tensors else layer.get_config()
+    module = None if cls.__module__ == "__main__" else cls.__module__
+    return {**_told(module, layer, config), "registered_name": cls.__name__}
+
+
+def _told(module: str | None, layer: Any, config: dict[str, Any]) -> dict[str, Any]:
     entry = {"module": module, "class_name": type(layer).__name__, "config": config, "registered_name": None}
     shape = _built_for(layer)
     return entry if shape is None else {**entry, "build_config": {"input_shape": shape}}
@@ -70,7 +80,9 @@ def _built_for(layer: Any) -> Any:
     """The shape of a layer's first call, where one array enters it."""
     if isinstance(layer, Sequential):
         return list(layer.input_shape) if layer.built else None
-    if isinstance(layer, (Model, InputLayer)) or not layer._inbound_nodes or not layer.built:
+    if isinstance(layer, Model):
+        return layer.built_for
+    if isinstance(layer, InputLayer) or not layer._inbound_nodes or not layer.built:
         return None
     shape = shapes_of(layer._inbound_nodes[0].args[0])
     return list(shape) if is_shape(shape) else None
