@@ -308,6 +308,35 @@ def test_a_module_that_is_called_twice_is_one_layer():
     assert [w.shape for w in model.weights] == [(1, 1, 4, 4), (4,)]
 
 
+IN_PLACE = {
+    "function": lambda m, x: F.relu(x, inplace=True) + x,
+    "method": lambda m, x: x.clamp_(0.0, 0.5) + x,
+    "chain": lambda m, x: (x.relu_().mul_(2.0), x)[0] - x * 0.5,
+    "module": lambda m, x: m.relu(x) - x * 3.0,
+}
+
+
+@pytest.mark.parametrize("case", IN_PLACE)
+def test_tensors_that_are_changed_in_place(case):
+    module = Function(IN_PLACE[case])
+    module.relu = nn.ReLU(inplace=True)
+    check(settled(module), (4, 5, 6))
+
+
+def test_names_that_operations_have():
+    """Modules named as operations of this library are, behind some of those."""
+    inside = {
+        "convolution": nn.Conv2d(4, 4, 3, padding=1, padding_mode="reflect"),
+        "pad": nn.ReLU(),
+        "pad_1": nn.Tanh(),
+    }
+    module = nn.Sequential()
+    for name, part in inside.items():
+        module.add_module(name, part)
+    module.add_module("concatenate", nn.Conv2d(4, 2, 1))
+    assert check(settled(module), (4, 5, 6)).get_layer("concatenate").filters == 2
+
+
 def test_the_modules_state_is_left_alone():
     module = LeNet().train()
     module.conv1.eval()

@@ -36,8 +36,8 @@ def from_torch(
 
     The module is traced with `torch.fx`, as in inference, and every node becomes a layer or operation. Inside, images
     have their channels last. Layers have the modules' names, so `load_torch_weights` and `to_torch_state_dict` fit
-    without a mapping. The model trains as the module does, but that moving variances are those of the batch, without
-    PyTorch's factor n / (n - 1).
+    without a mapping (but transposed convolutions in groups become a layer for each group). The model trains as the
+    module does, but that moving variances are those of the batch, without PyTorch's factor n / (n - 1).
 
     Args:
         module: a `torch.nn.Module` that `torch.fx.symbolic_trace` can follow: whose control flow does not depend on
@@ -57,6 +57,12 @@ def from_torch(
         ImportError: PyTorch is not installed.
         ValueError: the module cannot be traced, has a node that models cannot have (the message names it), or, if
             `check` is set, the model's outputs differ.
+
+    Example:
+        >>> import torch  # doctest: +SKIP
+        >>> module = torch.nn.Sequential(torch.nn.Conv2d(3, 8, 3), torch.nn.ReLU())  # doctest: +SKIP
+        >>> from_torch(module, (1, 3, 32, 32)).output_shape  # doctest: +SKIP
+        (None, 30, 30, 8)
     """
     torch = require("torch", "from_torch", "torch")
     if data_format not in ("channels_last", "channels_first"):
@@ -143,6 +149,8 @@ class _Converter:
     def model(self, shapes: Sequence[tuple[int, ...]], name: str | None) -> Any:
         """The model, for inputs of these shapes."""
         left = list(shapes)
+        for node in self.traced.graph.nodes:  # what operations are called must not take these names
+            reserved_name(_layer_name(str(node.target) if node.op == "call_module" else node.name))
         for node in self.traced.graph.nodes:
             if node.op == "placeholder":
                 self.values[node] = self.entered(node, left)
@@ -176,7 +184,7 @@ class _Converter:
 
     def unique(self, name: str) -> str:
         """A layer's name that no other layer has."""
-        base = re.sub(r"[^\w.\-]+", "_", name) or "node"
+        base = _layer_name(name)
         found, number = base, 0
         while found in self.names:
             number += 1
@@ -209,9 +217,12 @@ class _Converter:
                     return _evaluated(node, args, kwargs)
                 raise UnsupportedError("it has no counterpart here")
             own = self.unique(str(node.target) if module is not None else node.name)
-            return convert(Call(described, own, module, self.made, kind), *args, **kwargs)
+            result = convert(Call(described, own, module, self.made, kind), *args, **kwargs)
         except (ValueError, TypeError, IndexError, KeyError, ZeroDivisionError, AttributeError) as error:
             raise ValueError(f"from_torch: {described}: {error}") from error
+        if args and isinstance(args[0], Arranged) and _changes_its_input(node, kind, module, kwargs):
+            self.values.update({other: result for other, value in self.values.items() if value is args[0]})
+        return result
 
     def converter_of(self, node: Any, args: Any, kwargs: Any) -> tuple[str, str, Callable[..., Any] | None, Any]:
         """The node in words, its function's name, what converts it, and the module that it calls."""
@@ -244,6 +255,15 @@ class _Converter:
         return value
 
 
+def _changes_its_input(node: Any, kind: str, module: Any, kwargs: Any) -> bool:
+    """Whether whoever reads the input later on gets the result."""
+    if module is not None:
+        return getattr(module, "inplace", False) is True
+    in_place_operator = kind in ("iadd", "isub", "imul", "itruediv", "ipow")
+    named = node.op == "call_method" or str(getattr(node.target, "__module__", "")).startswith("torch")
+    return in_place_operator or (named and kind.endswith("_")) or kwargs.get("inplace") is True
+
+
 def _chosen(call: Call, values: Any, key: Any) -> Any:
     return values[key]
 
@@ -253,6 +273,10 @@ def _evaluated(node: Any, args: Any, kwargs: Any) -> Any:
     if node.op == "call_method":
         return getattr(args[0], node.target)(*args[1:], **kwargs)
     return node.target(*args, **kwargs)
+
+
+def _layer_name(name: str) -> str:
+    return re.sub(r"[^\w.\-]+", "_", name) or "node"
 
 
 def _plain_structure(value: Any) -> Any:
