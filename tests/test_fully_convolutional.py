@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from cnnfast import applications, layers, models
+from cnnfast import applications, layers, models, ops
 from cnnfast.layers import (
     Activation,
     Add,
@@ -135,6 +135,17 @@ def test_it_learns_and_is_kept(rng, tmp_path):
     np.testing.assert_array_equal(models.load_model(tmp_path / "m.safetensors")(x), model(x))
 
 
+def test_prepared_images(rng):
+    image = Input((6, 6, 3))
+    x = ops.concatenate([applications.vgg16.preprocess_input(image), ops.abs(image)], axis=-1)
+    check_windows(Model(image, Dense(2)(Flatten()(Conv2D(3, 3)(x)))), rng, 1)
+
+
+def _joined_along_the_height():
+    image = Input((4, 4, 1))
+    return Model(image, Dense(2)(Flatten()(ops.concatenate([image, image], axis=1))))
+
+
 def _shared_input():
     image = Input((4, 4, 1))
     squeezed = GlobalAveragePooling2D(keepdims=True)(image)
@@ -160,6 +171,7 @@ def _shared_input():
         (lambda: sequential((4, 4, 2), layers.AdaptiveAveragePooling2D(3), Flatten(), Dense(2)), "no equal windows"),
         (lambda: sequential((4, 4, 2), Flatten(), Dense(6), Reshape((2, 3))), r"it makes \(2, 3\)"),
         (_shared_input, "it joins"),
+        (_joined_along_the_height, "further than one place"),
     ],
 )
 def test_what_cannot_slide(make, message):
@@ -172,3 +184,22 @@ def test_two_outputs_are_refused():
     x = Flatten()(image)
     with pytest.raises(ValueError, match="one output"):
         to_fully_convolutional(Model(image, [Dense(2)(x), Dense(3)(x)]))
+
+
+@pytest.mark.parametrize(
+    ("name", "side", "arguments"),
+    [
+        ("AlexNet", 67, {"style": "paper"}), ("DenseNet121", 64, {}), ("GoogLeNet", 64, {}), ("InceptionV3", 75, {}),
+        ("MobileNet", 64, {"alpha": 0.5}), ("MobileNetV2", 64, {}), ("ResNet18", 64, {}), ("ResNet50", 64, {}),
+        ("SqueezeNet", 64, {}), ("VGG11", 32, {}), ("ZFNet", 53, {}),
+    ],
+)  # fmt: skip
+def test_every_classifier_gives_the_same_scores_for_its_own_size(name, side, arguments, rng):
+    model = getattr(applications, name)(input_shape=(side, side, 3), classes=5, **arguments)
+    sliding = to_fully_convolutional(model)
+    x = rng.standard_normal((1, side, side, 3)).astype(np.float32)
+    expected = model.predict(x, verbose=0)
+    found = sliding.predict(x, verbose=0)
+    assert found.shape == (1, 1, 1, 5)
+    np.testing.assert_allclose(found[:, 0, 0], expected, rtol=1e-4, atol=1e-6)
+    assert sliding.compute_output_shape((None, 8 * side, 9 * side, 3))[-1] == 5

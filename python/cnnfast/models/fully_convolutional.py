@@ -20,7 +20,13 @@ _POINTWISE = (
     layers.GaussianDropout, layers.GaussianNoise, layers.Identity, layers.LeakyReLU, layers.ReLU, layers.Rescaling,
     layers.Add, layers.Average, layers.Maximum, layers.Minimum, layers.Multiply, layers.Subtract,
 )  # fmt: skip
-_POINTWISE_OPERATIONS = ("add", "subtract", "multiply", "relu", "relu6", "leaky_relu", "elu", "sigmoid", "tanh", "silu")
+_POINTWISE_OPERATIONS = {
+    "abs", "absolute", "add", "cast", "clip", "divide", "elu", "exp", "expm1", "gelu", "hard_sigmoid", "hard_silu",
+    "leaky_relu", "log", "log1p", "maximum", "minimum", "mish", "multiply", "negative", "power", "reciprocal", "relu",
+    "relu6", "rsqrt", "selu", "sigmoid", "silu", "softplus", "softsign", "sqrt", "square", "subtract", "tanh",
+    "true_divide",
+}  # fmt: skip
+_OPERATIONS_ALONG = {"concatenate", "flip", "softmax"}
 # What computes with the channels of a place, along the axis that it is told.
 _ALONG_CHANNELS = (
     layers.BatchNormalization, layers.Concatenate, layers.LayerNormalization, layers.Softmax, layers.UnitNormalization,
@@ -184,10 +190,17 @@ class _Call:
         axis = getattr(layer, "axis", -1)
         if type(layer) in _ALONG_CHANNELS and axis not in (-1, 3, (-1,), [-1], (3,), [3]):
             raise _refusal(layer, f"axis={axis} is not that of the channels")
+        if isinstance(layer, OperationLayer) and not (_is_pointwise(layer) or self._operates_along_channels()):
+            raise _refusal(layer, "it may look further than one place")
         tensor = self._called(_clone)
         if len(tensor.shape) != 4 or tensor.shape[1:3] != (None, None):
             raise _refusal(layer, f"its output, {tensor.shape}, does not grow with the image")
         return _State(tensor, _IMAGE)
+
+    def _operates_along_channels(self) -> bool:
+        """Whether this is an operation along the last axis."""
+        given = self._node.kwargs.get("axis", *self._node.args[1:2] or (-1,))
+        return self._layer.function in _OPERATIONS_ALONG and given in (-1, len(self._shape) - 1)
 
     def _along_last(self, layer: Layer) -> Layer:
         axis = getattr(layer, "axis", -1)
