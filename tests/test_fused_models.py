@@ -7,7 +7,7 @@ import cnnfast
 from cnnfast import layers, ops
 from cnnfast.models import Model, Sequential, clone_model
 from cnnfast.models.folding import FoldedLayer
-from cnnfast.models.fusion import NormalizedSum, WeightedActivation
+from cnnfast.models.fusion import NormalizedSum, PaddedConvolution, WeightedActivation
 
 
 def residual_net(shortcut_from_below=True):
@@ -216,3 +216,87 @@ def test_clones_share_nothing(rng):
     assert clone_model(model, input_tensors=on).input is on
     with pytest.raises(TypeError, match="clone_function expects to return a layer"):
         clone_model(model, clone_function=lambda layer: None)
+
+
+BORDERS = {
+    "Conv1D": (layers.ZeroPadding1D((1, 2)), layers.Conv1D(4, 3), (2, 9, 3)),
+    "Conv2D": (layers.ZeroPadding2D(((1, 0), (2, 3))), layers.Conv2D(4, 3, 2), (2, 9, 8, 3)),
+    "an activation of its own": (layers.ZeroPadding2D(2), layers.Conv2D(4, 5, activation="gelu"), (2, 9, 8, 3)),
+    "groups": (layers.ZeroPadding2D(1), layers.Conv2D(4, 3, groups=2, dilation_rate=2), (2, 9, 8, 4)),
+    "Conv3D": (layers.ZeroPadding3D(1), layers.Conv3D(4, 3), (2, 5, 4, 5, 3)),
+    "DepthwiseConv2D": (layers.ZeroPadding2D(1), layers.DepthwiseConv2D(3, depth_multiplier=2), (2, 9, 8, 3)),
+    "DepthwiseConv1D": (layers.ZeroPadding1D(2), layers.DepthwiseConv1D(3, 2), (2, 9, 3)),
+}
+
+
+@pytest.mark.parametrize("name", BORDERS)
+@pytest.mark.parametrize("follows", [None, "relu", "normalized"])
+def test_a_border_is_part_of_the_convolution(name, follows, rng):
+    *pair, shape = BORDERS[name]
+    border, convolution = (type(layer).from_config(layer.get_config()) for layer in pair)
+    x = layers.Input(shape[1:])
+    y = convolution(border(x))
+    if follows == "normalized":
+        y = layers.BatchNormalization()(y)
+    if follows is not None:
+        y = layers.ReLU()(y)
+    model = randomized(Model(x, y), rng)
+    own = convolution._after is not None
+    expected = {None: [PaddedConvolution], "relu": [WeightedActivation]}.get(
+        follows, [PaddedConvolution, NormalizedSum]
+    )
+    assert kinds(model._graph.steps) == ([PaddedConvolution, layers.ReLU] if own and follows == "relu" else expected)
+    if follows == "normalized":
+        assert kinds(model._graph.inference_steps()) == ([PaddedConvolution, NormalizedSum] if own else [FoldedLayer])
+    data = rng.standard_normal(shape).astype(np.float32)
+    for training in (False, True):
+        state = model.get_weights()
+        found = model(data, training=training)
+        model.set_weights(state)
+        np.testing.assert_allclose(found, layer_by_layer(model, data, training), rtol=1e-4, atol=1e-4)
+        model.set_weights(state)
+    scale = np.abs(model(data)).max()
+    np.testing.assert_allclose(model.predict(data, verbose=0), model(data), rtol=1e-4, atol=1e-5 * scale)
+    found = gradients(lambda t: model(t, training=True), model, data)
+    model.set_weights(state)
+    for one, other in zip(found, gradients(lambda t: layer_by_layer(model, t, True), model, data), strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-3, atol=1e-4 * max(1.0, np.abs(other).max()))
+
+
+def gradients(call, model, data):
+    x = cnnfast.Tensor(data)
+    with cnnfast.GradientTape() as tape:
+        tape.watch(x)
+        y = call(x)
+    weights = np.random.default_rng(1).standard_normal(y.shape).astype(np.float32)
+    found = tape.gradient(y, [x, *model.trainable_weights], output_gradients=weights)
+    return [np.asarray(g) for g in found]
+
+
+class OwnBorder(layers.ZeroPadding2D):
+    pass
+
+
+def test_where_a_border_stays_alone():
+    image = layers.Input((8, 8, 3))
+    first = {"data_format": "channels_first"}
+    for border, convolution in (
+        (layers.ZeroPadding2D(1), layers.Conv2D(4, 3, padding="same")),
+        (layers.ZeroPadding2D(1, **first), layers.Conv2D(4, 3, **first)),
+        (layers.ZeroPadding2D(1), layers.Conv2D(4, 3, **first)),
+        (OwnBorder(1), layers.Conv2D(4, 3)),
+        (layers.ZeroPadding2D(1, activity_regularizer="l2"), layers.Conv2D(4, 3)),
+    ):
+        assert len(Model(image, convolution(border(image)))._graph.steps) == 2
+    padded = layers.ZeroPadding2D(1)(image)
+    assert len(Model(image, [layers.Conv2D(4, 3)(padded), padded])._graph.steps) == 2
+    assert len(Model(image, [layers.Conv2D(4, 3)(padded), layers.Conv2D(4, 3)(padded)])._graph.steps) == 3
+
+
+def test_a_border_in_a_profile(rng):
+    image = layers.Input((8, 8, 3))
+    convolution = layers.Conv2D(4, 3)
+    model = Model(image, convolution(layers.ZeroPadding2D(1)(image)))
+    (row,) = model.profile(rng.standard_normal((2, 8, 8, 3)), repeats=1, print_fn=None)
+    assert row.multiply_adds == 2 * 8 * 8 * 4 * 27
+    assert row.output_shape == (2, 8, 8, 4)

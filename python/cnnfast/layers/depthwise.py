@@ -50,14 +50,17 @@ class _DepthwiseConv(WindowedLayer):
         bias_shape = (channels * self.depth_multiplier,)
         self.bias = self.add_weight(bias_shape, self.bias_initializer, name="bias") if self.use_bias else None
 
-    def weighted(self, x: Any, kernel: Any, bias: Any, activation: Fused) -> Any:
-        """The convolution of x, channels last, with any weights and an activation that the engine applies."""
+    def weighted(self, x: Any, kernel: Any, bias: Any, activation: Fused, padding: Any = None) -> Any:
+        """The convolution of x, channels last, with any weights and an activation that the engine applies.
+
+        `padding` takes the place of the layer's own where it is not None.
+        """
         return type(self)._op(
             x,
             kernel,
             bias,
             strides=self.strides,
-            padding=self.padding,
+            padding=self.padding if padding is None else padding,
             dilation_rate=self.dilation_rate,
             activation=activation,
         )

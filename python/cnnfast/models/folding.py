@@ -14,7 +14,15 @@ import numpy as np
 
 from cnnfast import layers
 from cnnfast.autograd import FloatArray
-from cnnfast.models.fusion import WEIGHTED, NormalizedSum, applied, fusable_activation, joined, penalised, plain_layers
+from cnnfast.models.fusion import (
+    NormalizedSum,
+    applied,
+    fusable_activation,
+    joined,
+    penalised,
+    plain_layers,
+    weighted_layer,
+)
 from cnnfast.models.steps import Step, note_last_uses, readers
 from cnnfast.ops._fusion import Fused
 
@@ -61,7 +69,7 @@ class FoldedLayer:
             shift += layer.bias.numpy() * scale
         kernel = layer.kernel.numpy()
         # A depthwise kernel's last two axes together are the output's channels.
-        along = scale.reshape(kernel.shape[-2:]) if type(layer) in _DEPTHWISE else scale
+        along = scale.reshape(kernel.shape[-2:]) if type(weighted_layer(layer)) in _DEPTHWISE else scale
         return np.asarray(kernel * along, np.float32), np.asarray(shift, np.float32)
 
 
@@ -78,7 +86,7 @@ def folded(steps: Iterable[Step], kept: Iterable[int]) -> list[Step]:
     replaced: dict[int, Step] = {}
     for step in steps:
         layer: Any = step.compute
-        if type(layer) not in WEIGHTED or not layer.weighted_alone() or step.plain is None or step.outputs[0] in kept:
+        if weighted_layer(layer) is None or not layer.weighted_alone() or step.plain is None or step.outputs[0] in kept:
             continue
         following = used.get(step.outputs[0], [])
         found = _normalization(following[0]) if len(following) == 1 else None

@@ -1,6 +1,7 @@
 """Neighbouring layers that one pass over memory computes: the same numbers, fewer reads and writes.
 
 - A convolution or dense layer without an activation, then an activation layer: the engine activates while it writes.
+- Zeros around the input, then a convolution without padding: the engine pads the few rows that it is at.
 - Batch normalization, then the sum with a shortcut, then ReLU, or a part of that: one pass instead of three.
 
 Only layers whose result nobody else reads are joined, and only these classes themselves: a subclass may compute
@@ -20,6 +21,53 @@ from cnnfast.ops._fusion import Fused
 WEIGHTED = (
     layers.Conv1D, layers.Conv2D, layers.Conv3D, layers.Dense, layers.DepthwiseConv1D, layers.DepthwiseConv2D,
 )  # fmt: skip
+
+
+CONVOLUTIONS = tuple(cls for cls in WEIGHTED if cls is not layers.Dense)
+PADDINGS = (layers.ZeroPadding1D, layers.ZeroPadding2D, layers.ZeroPadding3D)
+
+
+class PaddedConvolution:
+    """A convolution with the zeros that a layer before it puts around its input; stands for that convolution."""
+
+    def __init__(self, padding: Any, layer: Any) -> None:
+        self._padding, self.layer = padding, layer
+        self.naming_errors = layer.naming_errors
+
+    @property
+    def kernel(self) -> Any:
+        """The convolution's."""
+        return self.layer.kernel
+
+    @property
+    def bias(self) -> Any:
+        """The convolution's."""
+        return self.layer.bias
+
+    def weighted_alone(self) -> bool:
+        """Whether there is no activation."""
+        alone: bool = self.layer.weighted_alone()
+        return alone
+
+    def weighted(self, x: Any, kernel: Any, bias: Any, activation: Fused) -> Any:
+        """The convolution of x with any weights."""
+        return self.layer.weighted(x, kernel, bias, activation, self._padding.padding)
+
+    def __call__(self, x: Any, training: bool | None = None) -> Any:
+        """The output for an input without its border."""
+        layer = self.layer
+        if not layer.built:  # which is for the input with it
+            return layer(self._padding(x), training=training)
+        with self.naming_errors():
+            y = self.weighted(x, layer.kernel, layer.bias, layer._fused)
+            return y if layer._after is None else layer._after(y)
+
+
+def weighted_layer(layer: Any) -> Any:
+    """The convolution or dense layer that a step's `compute` is, with a border or without; None for other things."""
+    if isinstance(layer, PaddedConvolution):
+        return layer.layer
+    return layer if type(layer) in WEIGHTED else None
 
 
 class WeightedActivation:
@@ -53,7 +101,7 @@ class NormalizedSum:
 def fused(steps: list[Step], kept: Iterable[int]) -> list[Step]:
     """The steps with neighbours joined where that is possible; `kept` are the slots of results."""
     kept = set(kept)
-    for join in (_with_activation, _with_shortcut, _with_activation):
+    for join in (_with_border, _with_activation, _with_shortcut, _with_activation):
         steps = joined(steps, kept, join)
     return steps
 
@@ -77,13 +125,25 @@ def joined(steps: list[Step], kept: set[int], join: Any) -> list[Step]:
     return [replaced.get(id(step), step) for step in steps if id(step) not in gone]
 
 
+def _with_border(step: Step, following: Step) -> Step | None:
+    padding: Any = step.compute
+    layer: Any = following.compute
+    if type(padding) not in PADDINGS or type(layer) not in CONVOLUTIONS or not plain_layers(step, following):
+        return None
+    last = padding.data_format == layer.data_format == "channels_last"
+    if not last or layer.padding != "valid" or type(step.plain) is not int or type(following.plain) is not int:
+        return None
+    compute = PaddedConvolution(padding, layer)
+    return Step(compute, step.layers + following.layers, step.args, {}, following.outputs, following.input_shape)
+
+
 def _with_activation(step: Step, following: Step) -> Step | None:
     name = fusable_activation(following)
     if name is None or not plain_layers(step, following):
         return None
     compute: Any = None
     layer: Any = step.compute
-    if type(layer) in WEIGHTED and layer.weighted_alone():
+    if weighted_layer(layer) is not None and layer.weighted_alone():
         compute = WeightedActivation(layer, name)
     elif name in ("relu", "relu6"):
         if type(layer) is layers.BatchNormalization and layer.over_last_axis():

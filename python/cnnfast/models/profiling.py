@@ -13,6 +13,7 @@ from cnnfast import ops
 from cnnfast.arguments import positive_int
 from cnnfast.autograd import GradientTape, to_float32
 from cnnfast.config import measure_peak
+from cnnfast.models.fusion import PADDINGS
 from cnnfast.models.steps import Step
 from cnnfast.structure import leaves
 from cnnfast.symbolic import is_shape
@@ -109,8 +110,10 @@ def _total(results: Sequence[Any]) -> Any:
 
 def _row(step: Step, outputs: list[Any], seconds: float, backward: float | None, x: Any, peak: float) -> LayerProfile:
     shape = step.input_shape
+    # Whose shape it is: the first layer's, or the convolution's behind a border.
+    worker = step.layers[1 if type(step.layers[0]) in PADDINGS and len(step.layers) > 1 else 0]
     try:
-        multiply_adds = len(x) * sum(int(layer.multiply_adds(shape)) for layer in step.layers[:1])
+        multiply_adds = len(x) * int(worker.multiply_adds(shape))
     except ValueError:  # a size of the input is not fixed, so neither is the count
         multiply_adds = 0
     rate = 2e-9 * multiply_adds / seconds
@@ -124,7 +127,7 @@ def _row(step: Step, outputs: list[Any], seconds: float, backward: float | None,
         multiply_adds=multiply_adds,
         gflops=rate,
         percent_of_peak=100 * rate / peak,
-        algorithm=step.layers[0].algorithms((len(x), *shape[1:])).get("forward", "") if is_shape(shape) else "",
+        algorithm=worker.algorithms((len(x), *shape[1:])).get("forward", "") if is_shape(shape) else "",
         output_bytes=4 * sum(int(np.prod(s)) for s in outputs),
         weight_bytes=4 * sum(v.size for layer in step.layers for v in layer.weights),
     )
