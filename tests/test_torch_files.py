@@ -3,6 +3,8 @@
 import io
 import pickle
 import struct
+import subprocess
+import sys
 import time
 import tracemalloc
 import zipfile
@@ -380,3 +382,20 @@ def test_damaged_safetensors_files(tmp_path, data):
     path.write_bytes(data)
     with pytest.raises(ValueError, match=r"net\.safetensors"):
         read_safetensors(path)
+
+
+def test_nothing_here_needs_pytorch():
+    code = """
+import sys, pkgutil, importlib
+sys.modules["torch"] = None
+import cnnfast.interop.torch as package
+for module in pkgutil.walk_packages(package.__path__, package.__name__ + "."):
+    importlib.import_module(module.name)
+from cnnfast import interop
+try:
+    interop.from_torch(None, (1, 2))
+except ImportError as error:
+    print(error)
+"""
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert result.stdout.strip() == "from_torch needs torch: pip install 'cnnfast[torch]'"
