@@ -435,3 +435,34 @@ def test_to_categorical_and_normalize():
     with pytest.raises(ValueError, match="class numbers from 0 to 1, got values from 2 to 2"):
         utils.to_categorical([2], 2)
     np.testing.assert_allclose(utils.normalize([[3.0, 4.0], [0.0, 0.0]]), [[0.6, 0.8], [0.0, 0.0]])
+
+
+def test_layers_that_others_build_are_built_once():
+    class Outer(layers.Layer):
+        def __init__(self):
+            super().__init__()
+            self.parts = [layers.Dense(3), layers.ReLU(), layers.Dense(2)]
+
+        def build(self, input_shape):
+            for part in self.parts:
+                part.build(input_shape)
+                input_shape = part.compute_output_shape(input_shape)
+
+    outer = Outer()
+    outer.build((None, 4))
+    assert outer.built
+    assert all(part.built for part in outer.parts)
+    x = np.zeros((2, 4))
+    for part in outer.parts:
+        x = part(x)
+    assert [w.shape for w in outer.weights] == [(4, 3), (3,), (3, 2), (2,)]
+
+    class Fails(layers.Layer):
+        def build(self, input_shape):
+            super().build(input_shape)
+            raise ValueError("no")
+
+    failing = Fails()
+    with pytest.raises(ValueError, match="no"):
+        failing.build((None, 4))
+    assert not failing.built

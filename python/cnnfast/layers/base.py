@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 import math
 import threading
@@ -88,6 +89,8 @@ class Layer(Penalised):
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
+        if "build" in vars(cls):
+            cls.build = _marking_built(cls.build)  # type: ignore[method-assign]
         parameter = inspect.signature(cls.call).parameters.get("training")
         cls._call_takes_training = parameter is not None
         cls._call_takes_mask = "mask" in inspect.signature(cls.call).parameters
@@ -254,6 +257,7 @@ class Layer(Penalised):
 
     def build(self, input_shape: Any) -> None:
         """Make the weights for inputs of this shape (the batch first); nothing to do in layers without any."""
+        self.built = True
 
     def _build_once(self, input_shape: Any) -> None:
         if not self.built:
@@ -418,6 +422,22 @@ class Layer(Penalised):
         """What the layer was made with, as values that JSON can hold; `from_config` makes such a layer again."""
         config = super().get_config() | {"name": self.name, "trainable": self._trainable} | self._penalty_config()
         return taken_by_constructor(type(self), config)
+
+
+def _marking_built(build: Callable[..., None]) -> Callable[..., None]:
+    """A `build` after which the layer counts as built, whoever calls it: another layer's `build`, for one."""
+
+    @functools.wraps(build)
+    def marking(self: Layer, *args: Any, **kwargs: Any) -> None:
+        before = self.built
+        try:
+            build(self, *args, **kwargs)
+        except BaseException:
+            self.built = before
+            raise
+        self.built = True
+
+    return marking
 
 
 class SameShape(Layer):
