@@ -237,8 +237,8 @@ def test_normalization_is_saved(tmp_path):
     model = cnnfast.Sequential(
         [layers.Input(X.shape[1:]), layer, layers.RandomFlip(seed=1), layers.Rescaling([1, 2, 3])]
     )
-    model.save(tmp_path / "model.cnnfast")
-    again = cnnfast.load_model(tmp_path / "model.cnnfast")
+    model.save(tmp_path / "model.safetensors")
+    again = cnnfast.load_model(tmp_path / "model.safetensors")
     np.testing.assert_array_equal(again.predict(X), model.predict(X))
 
 
