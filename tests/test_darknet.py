@@ -370,6 +370,8 @@ C = "[convolutional]\n"
         (C + "share_index=0\n", "share_index='0': cannot be honoured"),
         (C + "dontload=1\n", "dontload='1': cannot be honoured"),
         (C + "size=5\npadding=1\ndilation=2\n", "dilation='2': and padding 1 make"),
+        (C + "size=3\npad=1\ndilation=60000\n", "expects inputs of at most 268435456 numbers with their padding"),
+        (C + "[maxpool]\nsize=60000\nstride=1\n", "expects inputs of at most 268435456 numbers with their padding"),
         (C + "filters=3\nfilters=4\n", "line 8: .*filters='3': is given again in line 9"),
         (C + "batch_normalize=nan\n", "expects a number, got 'nan'"),
         (C + "batch_normalize=1e999\n", "expects a number from"),

@@ -155,6 +155,11 @@ class Place:
                 self.section.fail(f"expects numbers of layers before this one, layer {self.index}, got {written}", key)
         return found
 
+    def check_padded(self, shape: Shape) -> None:
+        """Refuse an input that is too large together with its padding, which the engine may copy."""
+        if math.prod(shape) > LARGEST_MAP:
+            self.section.fail(f"expects inputs of at most {LARGEST_MAP} numbers with their padding, would have {shape}")
+
     def plan(
         self,
         shape: Shape,

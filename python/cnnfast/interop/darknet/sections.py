@@ -39,6 +39,7 @@ def convolutional(place: Place) -> Plan:
     dilation = 1 if size == 1 else dilation
     padding = s.integer("padding", 0, 0, LARGEST_SIDE)
     padding = size // 2 if s.flag("pad") else padding
+    place.check_padded((height + 2 * padding * dilation, width + 2 * padding * dilation, channels))
     reach = (size - 1) * dilation + 1
     out = [(n + 2 * padding - size) // stride + 1 for n, stride in zip((height, width), strides, strict=True)]
     real = [(n + 2 * padding * dilation - reach) // st + 1 for n, st in zip((height, width), strides, strict=True)]
@@ -137,6 +138,7 @@ def _pooling(place: Place, layer: Any, operation: Any) -> Plan:
     if max(last) >= size:
         s.fail(f"expects less than twice the window's size, {size}: it would see nothing but padding", "padding")
     pairs = tuple((first, max(n, 0)) for n in last)
+    place.check_padded((height + sum(pairs[0]), width + sum(pairs[1]), channels))
     shape: Image = (out[0], out[1], channels)
     before = place.previous
 
