@@ -11,25 +11,12 @@ from cnnfast import layers
 from cnnfast.interop import load_onnx
 
 onnx = pytest.importorskip("onnx")
-from onnx import TensorProto, helper, numpy_helper  # noqa: E402
+from onnx_files import model_of  # noqa: E402
 
 
 def weights(rng, **shapes):
     """Initializers with random values."""
     return {name: rng.normal(size=shape).astype("f4") for name, shape in shapes.items()}
-
-
-def model_of(nodes, inputs, outputs, constants=(), opset=17):
-    """A ModelProto: inputs by name with their shapes, outputs by name."""
-    graph = helper.make_graph(
-        [helper.make_node(*node[:3], name=f"{node[0]}_{place}", **(node[3] if len(node) > 3 else {}))
-         for place, node in enumerate(nodes)],
-        "net",
-        [helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name, shape in inputs.items()],
-        [helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in outputs],
-        [numpy_helper.from_array(np.asarray(value), name) for name, value in dict(constants).items()],
-    )  # fmt: skip
-    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)])
 
 
 def small_network(rng):

@@ -84,9 +84,19 @@ class Arranged:
         """Another tensor that lies in the same order."""
         return Arranged(tensor, self.order, self.joined)
 
+    def axis(self, axis: int) -> int:
+        """One of the original's axes, counted from the start.
+
+        Raises:
+            ValueError: there is no such axis.
+        """
+        if not -self.ndim <= axis < self.ndim:
+            raise ValueError(f"axis {axis} is out of range for shape {self.shape}")
+        return axis % self.ndim
+
     def place(self, axis: int) -> int:
         """Where one of the original's axes lies in the tensor."""
-        return self.order.index(axis % self.ndim)
+        return self.order.index(self.axis(axis))
 
     def plain(self) -> KerasTensor:
         """The tensor in the original's order."""
@@ -163,7 +173,7 @@ def transposed(value: Arranged, axes: Sequence[int]) -> Arranged:
         True
     """
     value = value.apart()
-    wanted = [axis % value.ndim for axis in axes]
+    wanted = [value.axis(axis) for axis in axes]
     if sorted(wanted) != list(range(value.ndim)):
         raise ValueError(f"a permutation of {value.ndim} axes is expected, got {tuple(axes)}")
     return Arranged(value.tensor, [wanted.index(axis) for axis in value.order])

@@ -2,7 +2,7 @@
 
 A reshape joins some neighbouring axes of the original and divides others. Where the axes that it joins are neighbours
 in memory too, what lies there is reshaped as it lies; a whole image in one row stays as it lies as well, and whoever
-multiplies it with a matrix permutes the matrix. Only the rest is brought into the original's order first.
+multiplies it with a matrix permutes the matrix. In the rest, the axes that are joined are brought together first.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from cnnfast import layers, ops
-from cnnfast.interop.channels_first import Arranged
+from cnnfast.interop.channels_first import Arranged, Order
 from cnnfast.symbolic import KerasTensor, Shape
 
 Sizes = Sequence[int | None]
@@ -49,14 +49,29 @@ def reshaped(value: Arranged, target: Sizes) -> Arranged:
         return value
     value = value.apart()
     groups = _groups(shape, sizes)
-    if all(_neighbours(value, group.before) for group in groups):
-        ordered = sorted(range(len(groups)), key=lambda number: _position(value, groups, number))
-        order = [axis for number in ordered for axis in groups[number].after]
-        return Arranged(with_shape(value.tensor, [sizes[axis] for axis in order]), order)
+    apart = [group for group in groups if not _neighbours(value, group.before)]
     rest = [n for n in shape[1:] if n is not None]
-    if len(sizes) == 2 and groups[0] == ([0], [0]) and value.order[0] == 0 and len(rest) == len(shape) - 1:
+    if apart and len(sizes) == 2 and groups[0] == ([0], [0]) and value.order[0] == 0 and len(rest) == len(shape) - 1:
         return Arranged(layers.Flatten()(value.tensor), None, (tuple(rest), tuple(a - 1 for a in value.order[1:])))
-    return Arranged(with_shape(value.plain(), sizes))
+    if apart:
+        order = _together(value, apart)
+        value = Arranged(value.lying(order), order)
+    ordered = sorted(range(len(groups)), key=lambda number: _position(value, groups, number))
+    order = tuple(axis for number in ordered for axis in groups[number].after)
+    return Arranged(with_shape(value.tensor, [sizes[axis] for axis in order]), order)
+
+
+def _together(value: Arranged, groups: list[_Group]) -> Order:
+    """The order in which the axes of each of these groups follow each other, and all others stay where they are."""
+    group_of = {axis: group for group in groups for axis in group.before}
+    order: list[int] = []
+    for place, axis in enumerate(value.order):
+        group = group_of.get(axis)
+        if group is None:
+            order.append(axis)
+        elif place == max(value.place(other) for other in group.before):
+            order += group.before
+    return tuple(order)
 
 
 def _resolved(shape: Shape, target: Sizes) -> list[int | None]:

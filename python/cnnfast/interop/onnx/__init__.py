@@ -56,23 +56,22 @@ def load_onnx(
         (None, None, None, 8)
     """
     from cnnfast.interop.onnx.calls import NotConstantError
-    from cnnfast.interop.onnx.importer import Importer
+    from cnnfast.interop.onnx.importer import BREAKAGE, Importer
     from cnnfast.interop.onnx.reading import read
     from cnnfast.interop.onnx.rewriting import rewritten
 
     if data_format not in ("channels_last", "channels_first"):
         raise ValueError(f"load_onnx: data_format expects 'channels_last' or 'channels_first', got {data_format!r}")
     graph, source = read(path)
-    graph = rewritten(graph, fold_batch_norm)
-    importer = Importer(graph, source, data_format == "channels_last", input_shapes, constants)
     try:
-        return importer.model(name)
-    except (ValueError, TypeError) as error:
-        if str(error).startswith(source):
+        graph = rewritten(graph, fold_batch_norm)
+        return Importer(graph, source, data_format == "channels_last", input_shapes, constants).model(name)
+    except BREAKAGE as error:
+        if isinstance(error, ValueError) and str(error).startswith(source):
             raise
         if isinstance(error, NotConstantError):
             raise NotConstantError(f"{source}: {error}", error.inputs) from error
-        raise ValueError(f"{source}: {error}") from error
+        raise ValueError(f"{source}: {str(error) or type(error).__name__}") from error
 
 
 def load_model(

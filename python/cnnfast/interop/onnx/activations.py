@@ -134,10 +134,10 @@ def _clip(call: Call) -> Any:
 def _softmax(call: Call) -> Any:
     value = call.tensor(0)
     if call.opset >= 13:
-        axis = call.attribute("axis", -1) % value.ndim
+        axis = value.axis(call.attribute("axis", -1))
         return _along(call, value.apart(), axis)
     # Formerly the axes from this one on were one axis.
-    axis = call.attribute("axis", 1) % value.ndim
+    axis = value.axis(call.attribute("axis", 1))
     rest = value.shape[axis:]
     if axis == value.ndim - 1 or all(n == 1 for n in rest[1:]):
         return _along(call, value.apart(), axis)

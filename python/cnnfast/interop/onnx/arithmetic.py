@@ -10,8 +10,8 @@ import numpy as np
 
 from cnnfast import layers, ops
 from cnnfast.interop.channels_first import Arranged, elementwise
+from cnnfast.interop.onnx.budget import checked_size
 from cnnfast.interop.onnx.calls import Call, operator
-from cnnfast.interop.onnx.folding import checked_size
 from cnnfast.interop.onnx.tensors import dtype_of
 
 
@@ -32,8 +32,9 @@ def _operands(call: Call) -> list[Any]:
     if not any(isinstance(v, Arranged) for v in values):
         values[0] = call.tensor(0)
     values = [v if isinstance(v, Arranged) else np.asarray(v, np.float32) for v in values]
-    shape = np.broadcast_shapes(*([n or 1 for n in v.shape] for v in values))
-    checked_size(call, shape, 4)
+    fixed = np.broadcast_shapes(*([n or 1 for n in v.shape] for v in values))
+    widest = max((v.shape for v in values), key=len)
+    checked_size(call, [None if n is None else m for n, m in zip(widest, fixed, strict=True)])
     return values
 
 

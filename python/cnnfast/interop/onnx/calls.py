@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from cnnfast.interop.channels_first import Arranged
+from cnnfast.interop.onnx.budget import Budget
 from cnnfast.interop.onnx.reading import NodeData, Unsupported
 from cnnfast.interop.onnx.tensors import Array
 from cnnfast.layers.base import Layer, initial_weights_from
@@ -66,6 +67,7 @@ class Call:
         dtypes: the inputs' element types in the file.
         origins: which of the model's inputs each input is computed from.
         name: what to call the layer.
+        budget: what the file may still ask for.
     """
 
     def __init__(
@@ -75,7 +77,9 @@ class Call:
         dtypes: list[np.dtype[Any] | None],
         origins: list[tuple[str, ...]],
         name: str,
+        budget: Budget,
     ) -> None:
+        self.budget = budget
         self.node, self.inputs, self.dtypes, self.origins, self.name = node, inputs, dtypes, origins, name
         self.opset = node.opset
         self.dtype: np.dtype[Any] | None = None  # of the outputs, where a handler knows better
@@ -192,6 +196,8 @@ class Call:
 
     def layer(self, layer: Layer, tensor: Any, weights: Iterable[Array] = ()) -> KerasTensor:
         """Call a layer on a tensor, with these values for its weights in the order in which it makes them."""
+        weights = list(weights)
+        self.budget.make(self, sum(array.size * 4 for array in weights))
         given: Iterator[Array] = iter(weights)
         with initial_weights_from(lambda shape: next(given)):
             result: KerasTensor = layer(tensor)

@@ -1,7 +1,7 @@
 """Constants computed from constants, in NumPy: the arithmetic with shapes that exporters write down, and weights.
 
 Sizes that are not fixed take part as `OpenSize`, so that a shape of which only the batch is open can be put together.
-What would become larger than `LARGEST` is refused before it is made: a few bytes of a file may ask for a terabyte.
+What would become too large is refused before it is made.
 """
 
 from __future__ import annotations
@@ -12,10 +12,9 @@ from typing import Any
 
 import numpy as np
 
+from cnnfast.interop.onnx.budget import checked_size
 from cnnfast.interop.onnx.calls import Call, UnsupportedError, folder
 from cnnfast.interop.onnx.tensors import Array, dtype_of
-
-LARGEST = 1 << 29  # bytes of one constant that is computed
 
 
 class OpenSize:
@@ -70,21 +69,18 @@ class OpenSize:
 
 
 def settled(value: Any) -> Array:
-    """An array of Python objects as integers, if all of them are."""
-    array = np.asarray(value)
-    if array.dtype == object and all(isinstance(n, (int, np.integer)) for n in array.ravel()):
-        return array.astype(np.int64)
-    return array
-
-
-def checked_size(call: Any, shape: Sequence[int], itemsize: int) -> None:
-    """Check that a constant is not too large to be made.
+    """An array of Python objects as integers, if all of them are.
 
     Raises:
-        ValueError: it is.
+        ValueError: a number has grown beyond 64 bits.
     """
-    if math.prod(int(n) for n in shape) * itemsize > LARGEST or any(int(n) < 0 for n in shape):
-        raise ValueError(f"{call}: a constant of shape {tuple(int(n) for n in shape)} is refused, as too large")
+    array = np.asarray(value)
+    if array.dtype != object:
+        return array
+    numbers = [n for n in array.ravel() if isinstance(n, (int, np.integer))]
+    if any(abs(int(n)) >= 1 << 63 for n in numbers):
+        raise ValueError("a size of more than 64 bits")
+    return array.astype(np.int64) if len(numbers) == array.size else array
 
 
 def _sizes(call: Call, index: int) -> tuple[int, ...]:
@@ -241,6 +237,8 @@ def split_sizes(call: Call, size: int | None) -> list[int]:
         if size is None:
             raise call.unsupported("the axis that is split is open; give input_shapes that fix it")
         count = call.attribute("num_outputs", len(call.node.outputs))
+        if not 1 <= count <= len(call.node.outputs):
+            raise ValueError(f"{call}: num_outputs={count} for {len(call.node.outputs)} outputs")
         each = -(-size // count)
         given = [max(min(each, size - each * place), 0) for place in range(count)]
     if (size is not None and sum(given) != size) or min(given, default=0) < 0:
@@ -285,6 +283,12 @@ def quotient(a: Any, b: Any) -> Any:
     return np.divide(a, b)
 
 
+def _power(a: Any, b: Any) -> Any:
+    if a.dtype == object or b.dtype == object:
+        raise UnsupportedError("a power of an open size cannot be followed; give input_shapes that fix it")
+    return np.power(a, b)
+
+
 def _same_type(function: Callable[..., Any]) -> Callable[[Call], Any]:
     return lambda call: _broadcast(call, function, call.given(0).dtype)
 
@@ -304,7 +308,7 @@ def _of_truth(function: Callable[..., Any]) -> Callable[[Call], Any]:
 
 
 _NUMPY: dict[str, Callable[..., Any]] = {
-    "Sub": np.subtract, "Div": quotient, "Pow": np.power, "Sqrt": np.sqrt, "Exp": np.exp, "Log": np.log,
+    "Sub": np.subtract, "Div": quotient, "Pow": _power, "Sqrt": np.sqrt, "Exp": np.exp, "Log": np.log,
     "Floor": np.floor, "Ceil": np.ceil, "Round": np.round, "Neg": np.negative, "Abs": np.abs, "Sign": np.sign,
     "Reciprocal": np.reciprocal, "Tanh": np.tanh, "Sin": np.sin, "Cos": np.cos,
     "Sigmoid": lambda x: 1 / (1 + np.exp(-x)), "Relu": lambda x: np.maximum(x, 0),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -11,18 +12,22 @@ import numpy as np
 from cnnfast import layers
 from cnnfast.interop.channels_first import Arranged, channels_last_order
 from cnnfast.interop.onnx import handlers
+from cnnfast.interop.onnx.budget import Budget
 from cnnfast.interop.onnx.calls import FOLDERS, HANDLERS, Call, NotConstantError, UnsupportedError
-from cnnfast.interop.onnx.folding import checked_size, settled
+from cnnfast.interop.onnx.folding import settled
 from cnnfast.interop.onnx.reading import FunctionData, GraphData, NodeData, Reference
 from cnnfast.interop.onnx.result_types import result_types
-from cnnfast.interop.onnx.tensors import dtype_of
+from cnnfast.interop.onnx.tensors import Array, dtype_of
 from cnnfast.models import Model
 from cnnfast.naming import reserved_name
 
 handlers.load()
 
+# What a damaged file may lead to in code that was written for sound ones.
+BREAKAGE = (
+    ValueError, TypeError, LookupError, AttributeError, ArithmeticError, MemoryError, RecursionError, AssertionError,
+)  # fmt: skip
 _DEEPEST = 32  # functions and graphs within each other
-_MOST_NODES = 1_000_000  # with those of functions, each time they are called
 
 
 class Importer:
@@ -55,7 +60,7 @@ class Importer:
         self.origins: dict[str, tuple[str, ...]] = {}
         self.names: set[str] = set()
         self.inputs: list[Any] = []
-        self.nodes_left = _MOST_NODES
+        self.budget = Budget(sum(array.nbytes for array in graph.constants.values()))
 
     # Inputs and outputs
 
@@ -102,6 +107,7 @@ class Importer:
         if not shape or 0 in shape:
             raise NotConstantError(f"{self.source}: input {name!r} of shape {shape} must be in constants", (name,))
         order = channels_last_order(len(shape)) if self.channels_last else tuple(range(len(shape)))
+        self.budget.tried(f"{self.source}: input {name!r}", shape)
         lying = tuple(shape[axis] for axis in order)
         kind = dtype.name if dtype.kind in "iub" else None
         given = re.sub(r"[^\w.\-]", "_", name)
@@ -135,19 +141,21 @@ class Importer:
         if depth > _DEEPEST:
             raise ValueError(f"{self.source}: functions or graphs lie more than {_DEEPEST} deep in each other")
         for node in nodes:
-            self.nodes_left -= 1
-            if self.nodes_left < 0:
-                raise ValueError(f"{self.source}: more than {_MOST_NODES} nodes")
+            self.budget.node(self.source)
             self.run_node(node, depth)
 
     def run_node(self, node: NodeData, depth: int) -> None:
         """Compute or describe one node."""
+        missing = [name for name in node.inputs if name and name not in self.values]
+        if missing:
+            raise ValueError(f"{self.source}: node {node.name!r} takes {missing[0]!r}, which nothing makes")
         call = Call(
             node,
             [self.values[name] if name else None for name in node.inputs],
             [self.dtypes[name] if name else None for name in node.inputs],
             [self.origins[name] if name else () for name in node.inputs],
             "",
+            self.budget,
         )
         function = self.graph.functions.get((node.domain, node.op_type))
         if function is not None:
@@ -167,12 +175,22 @@ class Importer:
             if isinstance(value, Arranged) and not origins:
                 value = np.asarray(value.plain()).astype(kind)
             if isinstance(value, Arranged):
-                checked_size(call, [n or 1 for n in value.shape], 1)
+                self.budget.tried(call, value.shape)
                 self.note(name, value, kind, origins)
             else:
-                array = settled(value)
-                checked_size(call, array.shape, array.itemsize)
+                array = self.settled(call, value)
                 self.note(name, array, array.dtype if array.dtype != object else np.dtype(np.int64), ())
+
+    def settled(self, call: Call, value: Any) -> Array:
+        """A constant that was computed, if it is not too large."""
+        try:
+            array = settled(value)
+        except ValueError as error:
+            raise ValueError(f"{call}: {error}") from None
+        sources = [given for given in call.inputs if isinstance(given, np.ndarray)]
+        if not any(np.may_share_memory(array, given) for given in sources):
+            self.budget.make(call, array.nbytes)
+        return array
 
     def computed(self, call: Call) -> list[Any]:
         """A node's results."""
@@ -195,7 +213,7 @@ class Importer:
                 found = handler(call)
         except (UnsupportedError, NotConstantError):
             raise
-        except (ValueError, TypeError, IndexError, KeyError, OverflowError, ZeroDivisionError, MemoryError) as error:
+        except BREAKAGE as error:
             text = str(error) or type(error).__name__
             raise ValueError(text if text.startswith(str(call)) else f"{call}: {text}") from error
         return list(found) if isinstance(found, (list, tuple)) else [found]
@@ -237,15 +255,12 @@ class Importer:
 
     def within(self) -> Importer:
         """An importer for a function's or branch's own names, with the same model."""
-        inner = Importer(self.graph, self.source, self.channels_last)
-        inner.names = self.names
-        inner.inputs = self.inputs
-        inner.nodes_left = self.nodes_left
+        inner = copy.copy(self)
+        inner.values, inner.dtypes, inner.origins = {}, {}, {}
         return inner
 
     def take_over(self, inner: Importer, outputs: Sequence[str], call: Call) -> None:
         """Keep what a function or branch has computed under the names of the node's outputs."""
-        self.nodes_left = inner.nodes_left
         for name, source in zip(call.node.outputs, outputs, strict=False):
             if name and source not in inner.values:
                 raise ValueError(f"{call}: nothing makes its output {source!r}")

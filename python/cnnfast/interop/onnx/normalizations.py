@@ -82,7 +82,7 @@ def _group(call: Call) -> Any:
 @operator("LayerNormalization", "RMSNormalization")
 def _layer(call: Call) -> Any:
     value = call.tensor(0).apart()
-    first = call.attribute("axis", -1) % value.ndim
+    first = value.axis(call.attribute("axis", -1))
     axes = tuple(range(first, value.ndim))
     sizes: list[Any] = [value.shape[axis] for axis in axes]
     if None in sizes or first == 0 or call.outputs > 1:

@@ -9,6 +9,7 @@ import numpy as np
 
 from cnnfast import layers, ops
 from cnnfast.interop.channels_first import Arranged, from_channels_last
+from cnnfast.interop.onnx.budget import checked_size
 from cnnfast.interop.onnx.calls import Call, operator
 from cnnfast.interop.onnx.windows import Window, window_of
 
@@ -99,6 +100,7 @@ def _window_sums(call: Call, x: Any, window: Window, padding: Any) -> Any:
     channels = x.shape[-1]
     if channels is None:
         raise call.unsupported("an open number of channels; give input_shapes that fix it")
+    checked_size(call, (*window.sizes, channels))
     ones = np.ones((*window.sizes, 1, channels), np.float32)
     return _CONV_OPS[len(window.sizes)](
         x, ones, strides=window.strides, padding=padding, dilation_rate=window.dilations, groups=channels

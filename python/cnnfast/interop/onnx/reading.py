@@ -86,6 +86,8 @@ def read(source: Any) -> tuple[GraphData, str]:
             folder = path.parent
             if path.is_dir():
                 raise IsADirectoryError(f"{name}: a folder, not an ONNX file")
+            if path.exists() and not path.is_file():
+                raise ValueError(f"{name}: not a regular file")
             data = path.read_bytes()
         model = onnx.ModelProto()
         try:
@@ -100,6 +102,7 @@ def read(source: Any) -> tuple[GraphData, str]:
 class _Reader:
     def __init__(self, folder: Path | None, source: str) -> None:
         self.folder, self.source = folder, source
+        self.files: dict[Path, int] = {}
 
     def model(self, model: Any) -> GraphData:
         opset = self.opset(model.opset_import)
@@ -129,7 +132,7 @@ class _Reader:
             what = f"{self.source}: initializer {tensor.name!r}"
             if tensor.name in constants or not tensor.name:
                 raise ValueError(f"{what}: a name of its own is expected")
-            constants[tensor.name] = array_of(tensor, self.folder, what)
+            constants[tensor.name] = array_of(tensor, self.folder, what, self.files)
         if graph.sparse_initializer:
             raise ValueError(f"{self.source}: sparse initializers are not supported")
         inputs = {}
@@ -142,6 +145,8 @@ class _Reader:
         if outer:
             nodes = in_order(nodes, {*inputs, *constants}, self.source)
         outputs = {info.name: int(info.type.tensor_type.elem_type) for info in graph.output}
+        if len(outputs) < len(graph.output):
+            raise ValueError(f"{self.source}: two outputs have the same name")
         return GraphData(graph.name, nodes, constants, inputs, outputs)
 
     def described(self, info: Any) -> tuple[int, list[int | str | None] | None]:
@@ -179,7 +184,7 @@ class _Reader:
         if kind == 3:
             return attribute.s.decode("utf-8", "replace")
         if kind == 4:
-            return array_of(attribute.t, self.folder, what)
+            return array_of(attribute.t, self.folder, what, self.files)
         if kind == 5:
             return self.graph(attribute.g, opset, outer=False)
         if kind == 6:

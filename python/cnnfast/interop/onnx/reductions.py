@@ -35,7 +35,7 @@ def _reduce(call: Call) -> Any:
         if call.attribute("noop_with_empty_axes", 0):
             return value
         axes = list(range(value.ndim))
-    gone = {axis % value.ndim for axis in axes}
+    gone = {value.axis(axis) for axis in axes}
     keep = bool(call.attribute("keepdims", 1))
     places = tuple(sorted(value.place(axis) for axis in gone))
     if kind == "ReduceMean" and value.ndim == 4 and value.order == (0, 2, 3, 1) and gone == {2, 3}:
@@ -48,7 +48,7 @@ def _reduce(call: Call) -> Any:
 @operator("ArgMax", "ArgMin")
 def _position(call: Call) -> Any:
     value = call.tensor(0).apart()
-    axis = call.attribute("axis", 0) % value.ndim
+    axis = value.axis(call.attribute("axis", 0))
     place, keep = value.place(axis), bool(call.attribute("keepdims", 1))
     find = ops.argmax if call.node.op_type == "ArgMax" else ops.argmin
     if call.attribute("select_last_index", 0):

@@ -14,8 +14,9 @@ import numpy as np
 
 from cnnfast import layers, ops
 from cnnfast.interop.channels_first import Arranged, from_channels_last
+from cnnfast.interop.onnx.budget import checked_size
 from cnnfast.interop.onnx.calls import Call, operator
-from cnnfast.interop.onnx.folding import OpenSize, checked_size
+from cnnfast.interop.onnx.folding import OpenSize
 from cnnfast.interop.onnx.tensors import Array
 
 _NEAREST: dict[int, Any] = {1: layers.UpSampling1D, 2: layers.UpSampling2D, 3: layers.UpSampling3D}
@@ -71,7 +72,7 @@ def _resize(call: Call) -> Any:
         bool(call.attribute("antialias", 0)),
         float(call.attribute("extrapolation_value", 0.0)),
     )
-    chosen = [axis % value.ndim for axis in call.attribute("axes", range(value.ndim))]
+    chosen = [value.axis(axis) for axis in call.attribute("axes", range(value.ndim))]
     regions = [(0.0, 1.0)] * value.ndim
     if way.coordinates == "tf_crop_and_resize":
         roi = call.weight(1).ravel().tolist()
@@ -133,7 +134,7 @@ def _fixed(call: Call, value: Arranged, axis: int) -> int:
 def _resized(call: Call, value: Arranged, axes: list[_Axis], way: _Way) -> Arranged:
     if way.mode not in ("nearest", "linear", "cubic"):
         raise call.unsupported(f"mode={way.mode!r} is not supported")
-    checked_size(call, [a.new or 1 for a in axes], 4)
+    checked_size(call, [math.ceil(96 * a.scale) if a.new is None else a.new for a in axes])
     factors = [round(a.scale) for a in axes]
     whole = factors[:2] == [1, 1] and all(a.scale == f for a, f in zip(axes, factors, strict=True))
     rank = value.ndim - 2

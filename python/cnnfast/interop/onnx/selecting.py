@@ -8,8 +8,9 @@ import numpy as np
 
 from cnnfast import layers, ops
 from cnnfast.interop.channels_first import Arranged
+from cnnfast.interop.onnx.budget import checked_size
 from cnnfast.interop.onnx.calls import Call, operator
-from cnnfast.interop.onnx.folding import OpenSize, checked_size, slices
+from cnnfast.interop.onnx.folding import OpenSize, slices
 
 _PADDING: dict[int, Any] = {1: layers.ZeroPadding1D, 2: layers.ZeroPadding2D, 3: layers.ZeroPadding3D}
 
@@ -31,7 +32,7 @@ def _gather(call: Call) -> Any:
         whole = ops.cast(indices, "int64")
         return Arranged(ops.take(table, whole, axis=axis))
     value = call.tensor(0).apart()
-    axis %= value.ndim
+    axis = value.axis(axis)
     if not call.is_constant(1):
         whole = ops.cast(call.tensor(1).plain(), "int64")
         return Arranged(ops.take(value.plain(), whole, axis=axis))
@@ -39,6 +40,7 @@ def _gather(call: Call) -> Any:
     size = value.shape[axis]
     if size is not None and positions.size and not (-size <= positions.min() and positions.max() < size):
         raise ValueError(f"{call}: indices from {-size} to {size - 1} are expected, got {positions.ravel()[:10]}")
+    checked_size(call, [*(n for a, n in enumerate(value.shape) if a != axis), positions.size])
     if positions.ndim == 1:
         return value.like(ops.take(value.tensor, positions, axis=value.place(axis)))
     if positions.ndim == 0:
@@ -93,7 +95,8 @@ def _repeated(call: Call, value: Arranged, repeats: list[int]) -> Arranged:
     """Every axis several times; new ones in front where there are more numbers than axes."""
     if all(n == 1 for n in repeats) and len(repeats) == value.ndim:
         return value
-    checked_size(call, [(n or 1) * r for n, r in zip([*value.shape[::-1], *repeats], repeats[::-1], strict=False)], 4)
+    sizes = [*[1] * (len(repeats) - value.ndim), *value.shape]
+    checked_size(call, [None if n is None and r == 1 else (n or 96) * r for n, r in zip(sizes, repeats, strict=True)])
     if len(repeats) > value.ndim:
         x = ops.expand_dims(value.plain(), tuple(range(len(repeats) - value.ndim)))
         return Arranged(ops.tile(x, repeats))
@@ -108,12 +111,13 @@ def _pad(call: Call) -> Any:
     numbers = call.integers_of(1, "pads")
     if numbers is None:
         numbers = list(call.required("paddings"))
-    axes = [a % rank for a in call.integers(3)] if call.has(3) else list(range(rank))
+    axes = [value.axis(a) for a in call.integers(3)] if call.has(3) else list(range(rank))
     if len(numbers) != 2 * len(axes):
         raise ValueError(f"{call}: {2 * len(axes)} numbers are expected as pads, got {numbers}")
     pairs = [(0, 0)] * rank
     for place, axis in enumerate(axes):
         pairs[axis] = (numbers[place], numbers[place + len(axes)])
+    checked_size(call, [(n or 96) + max(a + b, 0) for n, (a, b) in zip(value.shape, pairs, strict=True)])
     x, lying = value.tensor, [pairs[axis] for axis in value.order]
     if any(n < 0 for pair in lying for n in pair):  # less than nothing is cut off
         x = ops.index(x, tuple(slice(max(-a, 0), -max(-b, 0) or None) for a, b in lying))
@@ -211,7 +215,7 @@ def _one_hot(call: Call) -> Any:
     value, depth = call.tensor(0), int(call.scalar(1))
     off, on = (float(n) for n in call.constant(2).ravel())
     call.dtype = call.dtypes[2]
-    checked_size(call, (depth,), 4)
+    checked_size(call, (*value.shape, depth))
     # Negative numbers count from the end.
     labels = ops.mod(value.plain(), float(depth))
     y = ops.one_hot(labels, depth, axis=call.attribute("axis", -1))

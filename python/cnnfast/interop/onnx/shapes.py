@@ -106,7 +106,7 @@ def _squeeze(call: Call) -> Any:
     axes = call.integers_of(1, "axes")
     if axes is None:
         axes = [axis for axis, n in enumerate(value.shape) if n == 1]
-    gone = {axis % value.ndim for axis in axes}
+    gone = {value.axis(axis) for axis in axes}
     if not gone:
         return value
     y = ops.squeeze(value.tensor, tuple(sorted(value.place(axis) for axis in gone)))

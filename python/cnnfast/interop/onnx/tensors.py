@@ -41,13 +41,14 @@ def dtype_of(number: int, what: str) -> np.dtype[Any]:
     return np.dtype(DTYPES[number])
 
 
-def array_of(tensor: Any, folder: Path | None, what: str) -> Array:
+def array_of(tensor: Any, folder: Path | None, what: str, read: dict[Path, int] | None = None) -> Array:
     """The values of a TensorProto.
 
     Args:
         tensor: the message.
         folder: where files that it names are, or None where there can be none.
         what: the tensor's name, for messages.
+        read: how many bytes of which file were read before; no file is read more than twice.
 
     Raises:
         ValueError: the sizes do not fit the values, the element type is not supported, or the file that it names is
@@ -60,7 +61,7 @@ def array_of(tensor: Any, folder: Path | None, what: str) -> Array:
     count = math.prod(dims)
     stored = np.dtype(np.uint16) if tensor.data_type == BFLOAT16 else dtype
     if tensor.data_location == 1:
-        values = _external(tensor, folder, what, count, stored)
+        values = _external(tensor, folder, what, count, stored, {} if read is None else read)
     elif tensor.HasField("raw_data"):
         if len(tensor.raw_data) != count * stored.itemsize:
             raise ValueError(
@@ -84,7 +85,9 @@ def _listed(tensor: Any, what: str, dims: tuple[int, ...], count: int, stored: n
     return np.array(given).astype(stored)
 
 
-def _external(tensor: Any, folder: Path | None, what: str, count: int, stored: np.dtype[Any]) -> Array:
+def _external(
+    tensor: Any, folder: Path | None, what: str, count: int, stored: np.dtype[Any], read: dict[Path, int]
+) -> Array:
     """Values that lie in a file beside the model's."""
     entries = {entry.key: entry.value for entry in tensor.external_data}
     location = entries.get("location", "")
@@ -98,6 +101,9 @@ def _external(tensor: Any, folder: Path | None, what: str, count: int, stored: n
         raise ValueError(f"{what}: {count} values take {count * stored.itemsize} bytes, its file entry has {length}")
     if offset + length > size:
         raise ValueError(f"{what}: bytes {offset} to {offset + length} of {path} are expected, which has {size}")
+    read[path] = read.get(path, 0) + length
+    if read[path] > 2 * size:
+        raise ValueError(f"{what}: the tensors in {path} together are more than twice as large as it")
     with open(path, "rb") as file:
         file.seek(offset)
         data = file.read(length)
@@ -108,7 +114,7 @@ def _external(tensor: Any, folder: Path | None, what: str, count: int, stored: n
 
 def _number(entries: dict[str, str], key: str, default: int, what: str) -> int:
     text = entries.get(key, str(default))
-    if not (text.isascii() and text.isdigit() and len(text) < 19):
+    if not (text.isascii() and text.isdigit() and len(text) < 20):
         raise ValueError(f"{what}: {key} of its file expects a number, got {text[:40]!r}")
     return int(text)
 
