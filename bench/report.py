@@ -34,9 +34,10 @@ CNNFAST_ISA=avx2 ONEDNN_MAX_CPU_ISA=AVX2 python -m bench.compare --peer torch --
 python -m bench.compare --peer tensorflow --json tensorflow.json
 python -m bench.compare --peer onnxruntime --batch 16 --networks 'VGG-11|ResNet-18' --json onnxruntime.json
 python -m bench.compare --peer openvino --batch 16 --networks 'VGG-11|ResNet-18' --json openvino.json
+python -m bench.imported --networks 'ResNet-18|MobileNetV2' --batch 1 16 --json imported.json
 python -m bench.scaling --json scaling.json
-python -m bench.report torch.json torch-avx2.json tensorflow.json onnxruntime.json openvino.json scaling.json \\
-  --chart benchmarks.png > docs/benchmarks.md
+python -m bench.report torch.json torch-avx2.json tensorflow.json onnxruntime.json openvino.json imported.json \\
+  scaling.json --chart benchmarks.png > docs/benchmarks.md
 ```
 
 `pytest bench` measures cnnfast alone and checks its results.
