@@ -7,10 +7,15 @@ from dataclasses import replace
 import numpy as np
 
 from cnnfast.interop.onnx.reading import GraphData, NodeData
+from cnnfast.interop.onnx.simplifying import simplified
 
 
 def rewritten(graph: GraphData, fold_batch_norm: bool = False) -> GraphData:
-    """The graph with a matrix product and the bias behind it as one node, and batch normalization folded if wanted."""
+    """The graph with arithmetic put together, with products and the bias behind them as one node.
+
+    Batch normalization is folded into the weights before it if wanted.
+    """
+    graph = simplified(graph, _readers(graph.nodes, graph.outputs))
     nodes = _with_biases(graph)
     if fold_batch_norm:
         graph = replace(graph, nodes=nodes, constants=dict(graph.constants))
