@@ -231,3 +231,82 @@ def test_weights_from_a_file_of_pytorch(tmp_path):
     with torch.no_grad():
         expected = module(torch.tensor(x.transpose(0, 3, 1, 2))).numpy()
     np.testing.assert_allclose(model(x), expected, rtol=0, atol=1e-4 * np.abs(expected).max())
+
+
+class Towers(nn.Module):
+    """The AlexNet of the paper: groups, and local response normalization before the pooling."""
+
+    def __init__(self, classes):
+        super().__init__()
+        given = 3
+        for number, (made, size, strides, border, groups) in enumerate(
+            [(96, 11, 4, 0, 1), (256, 5, 1, 2, 2), (384, 3, 1, 1, 1), (384, 3, 1, 1, 2), (256, 3, 1, 1, 2)], 1
+        ):
+            setattr(self, f"conv{number}", nn.Conv2d(given, made, size, strides, border, groups=groups))
+            given = made
+        self.fc6, self.fc7, self.predictions = nn.Linear(256, 4096), nn.Linear(4096, 4096), nn.Linear(4096, classes)
+
+    def forward(self, x):
+        for number in range(1, 6):
+            x = torch.relu(getattr(self, f"conv{number}")(x))
+            if number < 3:  # PyTorch divides alpha by the number of channels that count
+                x = nn.functional.local_response_norm(x, 5, alpha=5e-4, beta=0.75, k=2.0)
+            x = nn.functional.max_pool2d(x, 3, 2) if number in (1, 2, 5) else x
+        return self.predictions(torch.relu(self.fc7(torch.relu(self.fc6(x.flatten(1))))))
+
+
+def test_alexnet_in_two_towers():
+    model = applications.AlexNet(input_shape=(67, 73, 3), classes=6, classifier_activation=None, style="paper")
+    torch.manual_seed(5)
+    compare(model, Towers(6).eval(), 67)
+
+
+class UNet(nn.Module):
+    """Of three floors."""
+
+    def __init__(self, filters, border, classes):
+        super().__init__()
+        self.border, given = border, 3
+        for floor in range(3):
+            self._pair(f"down{floor}", given, filters << floor)
+            given = filters << floor
+        for floor in (1, 0):
+            setattr(self, f"up{floor}_raise", nn.ConvTranspose2d(given, filters << floor, 2, 2))
+            self._pair(f"up{floor}", given, filters << floor)
+            given = filters << floor
+        self.predictions = nn.Conv2d(given, classes, 1)
+
+    def _pair(self, name, given, made):
+        setattr(self, f"{name}_conv1", nn.Conv2d(given, made, 3, padding=self.border))
+        setattr(self, f"{name}_conv2", nn.Conv2d(made, made, 3, padding=self.border))
+
+    def _through(self, name, x):
+        for number in (1, 2):
+            x = torch.relu(getattr(self, f"{name}_conv{number}")(x))
+        return x
+
+    def forward(self, x):
+        passed = [self._through("down0", x)]
+        passed.append(self._through("down1", nn.functional.max_pool2d(passed[0], 2)))
+        x = self._through("down2", nn.functional.max_pool2d(passed[1], 2))
+        for floor in (1, 0):
+            x, across = getattr(self, f"up{floor}_raise")(x), passed[floor]
+            top, left = ((a - b) // 2 for a, b in zip(across.shape[2:], x.shape[2:], strict=True))
+            across = across[:, :, top : top + x.shape[2], left : left + x.shape[3]]
+            x = self._through(f"up{floor}", torch.cat([across, x], 1))
+        return self.predictions(x)
+
+
+@pytest.mark.parametrize(("padding", "side"), [("valid", 62), ("same", 42)])
+def test_unet(padding, side):
+    what = {"filters": 6, "depth": 2, "classes": 3, "classifier_activation": None, "padding": padding}
+    shape = (side + 2, side + 6, 3)
+    model = applications.UNet(input_shape=shape, **what)
+    torch.manual_seed(6)
+    module = UNet(6, 1 if padding == "same" else 0, 3)
+    load_torch_weights(model, module.state_dict())
+    x = np.random.default_rng(1).standard_normal((2, *shape)).astype(np.float32)
+    with torch.no_grad():
+        expected = module(torch.tensor(x.transpose(0, 3, 1, 2))).numpy().transpose(0, 2, 3, 1)
+    assert model.output_shape[1:] == expected.shape[1:]
+    np.testing.assert_allclose(model(x), expected, rtol=0, atol=1e-4 * np.abs(expected).max())
