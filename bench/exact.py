@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from bench.layer_passes import EPSILON, SLOPE
+from bench.layer_passes import EPSILON, RESPONSE, SLOPE
 from bench.shapes import FloatArray, Layer
 
 Index = tuple[int, ...]
@@ -172,9 +172,35 @@ def _rectifier(data: Mapping[str, FloatArray]) -> dict[str, Callable[[Index], fl
     }
 
 
+def _response(data: Mapping[str, FloatArray]) -> dict[str, Callable[[Index], float]]:
+    radius, bias, alpha, beta = RESPONSE.values()
+    x, dy = data["x"], data["dy"]
+
+    def near(index: Index) -> tuple[FloatArray, FloatArray]:
+        """The channels around a value, and the base of each."""
+        row = x[index[:-1]].astype(np.float64) ** 2
+        width = int(radius)
+        around = np.arange(max(0, index[-1] - width), min(len(row), index[-1] + width + 1))
+        return around, np.array([bias + alpha * row[max(0, c - width) : c + width + 1].sum() for c in around])
+
+    def forward(index: Index) -> float:
+        around, base = near(index)
+        return float(x[index] / base[around == index[-1]][0] ** beta)
+
+    def backward(index: Index) -> float:
+        around, base = near(index)
+        row, arrived = x[index[:-1]][around].astype(np.float64), dy[index[:-1]][around].astype(np.float64)
+        own = float(dy[index] / base[around == index[-1]][0] ** beta)
+        return own - 2 * alpha * beta * float(x[index]) * float((arrived * row / base ** (beta + 1)).sum())
+
+    return {"forward": forward, "backward": backward}
+
+
 def _others(layer: Layer, data: Mapping[str, FloatArray]) -> dict[str, Callable[[Index], float]]:
     if layer.kind.endswith("norm"):
         return _normalization(layer, data)
+    if layer.kind == "local_response":
+        return _response(data)
     return _rectifier(data) if layer.kind == "prelu" else _pooling(layer, data)
 
 

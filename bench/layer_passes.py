@@ -13,6 +13,7 @@ from cnnfast import ops
 
 EPSILON = 1e-5
 SLOPE = 0.25  # below zero, of PReLU
+RESPONSE = {"depth_radius": 2, "bias": 1.0, "alpha": 0.02, "beta": 0.75}  # of local response normalisation
 
 
 def _convolution(layer: Layer) -> tuple[Callable[..., Any], dict[str, Any]]:
@@ -67,6 +68,7 @@ def _other_operation(layer: Layer) -> Callable[..., Any]:
         "layer_norm": lambda *a: ops.layer_normalization(*a, epsilon=EPSILON),
         "group_norm": lambda *a: ops.group_normalization(*a, layer.groups, EPSILON),
         "prelu": ops.prelu,
+        "local_response": lambda x: ops.local_response_normalization(x, **RESPONSE),
         "max_pool": lambda x: ops.max_pool2d(x, *window),
         "average_pool": lambda x: ops.avg_pool2d(x, *window),
         "adaptive_max": lambda x: ops.adaptive_max_pool(x, layer.windows),

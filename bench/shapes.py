@@ -24,7 +24,7 @@ PASSES = (*CONV_PASSES, "backward")
 LARGE_3X3, SMALL_3X3, SMALLEST_3X3 = "3x3 stride 1, >=28^2", "3x3 stride 1, 14^2", "3x3 stride 1, 7^2"
 WIDE_5X5, NARROW_5X5, PLAIN, FEW = "5x5, C>=32", "5x5, C<32", "1x1/strided/stem", "C<=6"
 LENET, SPECIAL, POOL_NORM = "LeNet layers", "depthwise/grouped/dilated/1-D/3-D/transposed", "pool/norm"
-BY_EXAMPLE = "layer/group norm, PReLU, adaptive pooling"
+BY_EXAMPLE = "layer/group/response norm, PReLU, adaptive pooling"
 CLASSES = (
     LARGE_3X3, SMALL_3X3, SMALLEST_3X3, WIDE_5X5, NARROW_5X5, PLAIN, FEW, LENET, SPECIAL, POOL_NORM,
     BY_EXAMPLE,
@@ -38,7 +38,8 @@ class Layer:
     Attributes:
         name: as in tables; unique.
         kind: "conv", "transposed", "max_pool", "average_pool", "batch_norm" (with a ReLU), "layer_norm" (over
-            channels), "group_norm", "prelu" (a slope for every channel), "adaptive_max" or "adaptive_average".
+            channels), "group_norm", "prelu" (a slope for every channel), "adaptive_max" "adaptive_average" or
+            "local_response" (two neighbours on each side).
         group: its class.
         batch: images.
         size: length of each spatial axis, one to three of them.
@@ -218,6 +219,7 @@ def _by_example() -> Iterator[Layer]:
             ("layer_norm", "layer_norm", 1, 0), ("group_norm", "group_norm32", 32, 0),
             ("group_norm", "instance_norm", channels, 0), ("prelu", "prelu", 1, 0),
             ("adaptive_max", "adaptive_max5", 1, 5), ("adaptive_average", "adaptive_average5", 1, 5),
+            ("local_response", "local_response", 1, 0),
         ]:  # fmt: skip
             yield Layer(
                 f"{name}_{channels}", kind, BY_EXAMPLE, batch, (side, side), channels, channels,

@@ -340,3 +340,12 @@ def adaptive_average_pool(x, dy, counts):
             y[here] += x[there] / len(places)
             dx[there] += dy[here] / len(places)
     return y, dx
+
+
+def local_response(x, radius, bias, alpha, beta):
+    """Every value over a power of the squares of its neighbours in the channels, one channel after the other."""
+    y = np.zeros(x.shape)
+    for c in range(x.shape[-1]):
+        near = x[..., max(0, c - radius) : c + radius + 1]
+        y[..., c] = x[..., c] / (bias + alpha * np.sum(near**2, -1)) ** beta
+    return y

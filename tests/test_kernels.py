@@ -234,6 +234,15 @@ def prelu(rng):
     np.testing.assert_array_equal(gradient(lambda v: ops.prelu(v, alpha), x, dy), np.where(x > 0, dy, alpha * dy))
 
 
+def local_response(rng):
+    x, dy = uniform(rng, 30, 19), uniform(rng, 30, 19)
+    y = ops.local_response_normalization(x, 2, 1.0, 0.5)
+    assert_close(y, reference.local_response(x.astype(float), 2, 1.0, 0.5, 0.75))
+    dx = gradient(lambda v: ops.local_response_normalization(v, 30, 1.0, 0.5, 0.5), x, dy)
+    base = 1 + 0.5 * np.sum(x.astype(float) ** 2, -1, keepdims=True)  # all channels are neighbours
+    assert_close(dx, dy / base**0.5 - 0.5 * x * np.sum(dy * x / base**1.5, -1, keepdims=True), 19)
+
+
 def max_pool(rng):
     for stride in (1, 2):  # a scatter for windows that overlap, rows for others
         x, dy = uniform(rng, 2, 5, 7, 19), uniform(rng, 2, 4 // stride, 6 // stride, 19)
@@ -308,6 +317,8 @@ CASES = {
     "row_gradient": layer_normalization,
     "prelu_forward": prelu,
     "prelu_backward": prelu,
+    "local_response_forward": local_response,
+    "local_response_backward": local_response,
     "max_pool_row": max_pool,
     "max_pool_gradient_row": max_pool,
     "max_pool_scatter_row": max_pool,

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F  # noqa: N812 (its usual name)
 
-from bench.layer_passes import EPSILON, SLOPE
+from bench.layer_passes import EPSILON, RESPONSE, SLOPE
 from bench.shapes import FloatArray, Layer
 
 Functions = dict[str, Callable[[], Any]]
@@ -108,6 +108,9 @@ def _operation(layer: Layer, x: Any, gamma: Any, beta: Any) -> Any:
         return F.group_norm(x, layer.groups, gamma, beta, EPSILON)
     if layer.kind == "prelu":
         return F.prelu(x, gamma)
+    if layer.kind == "local_response":  # which divides its alpha by the window
+        size = 2 * int(RESPONSE["depth_radius"]) + 1
+        return F.local_response_norm(x, size, RESPONSE["alpha"] * size, RESPONSE["beta"], RESPONSE["bias"])
     return (F.adaptive_max_pool2d if layer.kind == "adaptive_max" else F.adaptive_avg_pool2d)(x, layer.windows)
 
 

@@ -9,6 +9,7 @@ void bind_activation(pybind11::module_& module);
 void bind_columns(pybind11::module_& module);
 void bind_norm(pybind11::module_& module);
 void bind_row_norm(pybind11::module_& module);
+void bind_local_response(pybind11::module_& module);
 void bind_prelu(pybind11::module_& module);
 void bind_elementwise(pybind11::module_& module);
 void bind_conv(pybind11::module_& module);

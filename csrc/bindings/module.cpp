@@ -14,6 +14,7 @@ PYBIND11_MODULE(_core, module, pybind11::mod_gil_not_used()) {
   cnnfast::bind_activation(module);
   cnnfast::bind_norm(module);
   cnnfast::bind_row_norm(module);
+  cnnfast::bind_local_response(module);
   cnnfast::bind_prelu(module);
   cnnfast::bind_elementwise(module);
   cnnfast::bind_conv(module);

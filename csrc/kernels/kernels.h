@@ -11,6 +11,7 @@
 #include "kernels/few_rows.h"
 #include "kernels/grouped.h"
 #include "kernels/lines.h"
+#include "kernels/local_response.h"
 #include "kernels/pool.h"
 #include "kernels/reduce.h"
 #include "kernels/row_norm.h"

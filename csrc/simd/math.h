@@ -65,12 +65,8 @@ CNNFAST_INLINE Vec expm1(Vec x) {
   return copysign(half + half, x);
 }
 
-// log(1 + u) for 0 <= u < 2^126, accurate near zero too.
-CNNFAST_INLINE Vec log1p(Vec u) {
-  // 1 + u = 2^n * (1 + f) with 1 + f between sqrt(1/2) and sqrt(2). f is computed from u itself: no digits are lost.
-  const IntVec n = ((IntVec)(u + 1.0f) - broadcast_int(0x3f3504f3)) >> 23;
-  const Vec scale = power_of_two((IntVec)(0u - (UintVec)n));
-  const Vec f = fma(u, scale, scale - 1.0f);
+// n * ln 2 + log(1 + f) with 1 + f between sqrt(1/2) and sqrt(2).
+CNNFAST_INLINE Vec log_of_parts(IntVec n, Vec f) {
   // log(1 + f) = f - f^2 / 2 + f^3 p(f); fit's error 6e-9.
   const Vec tail = polynomial(f, 0.333333313f, -0.250008196f, 0.200012296f, -0.166233793f, 0.142017916f, -0.131602049f,
                               0.127616197f, -0.0763452649f);
@@ -78,6 +74,30 @@ CNNFAST_INLINE Vec log1p(Vec u) {
   const Vec exponent = __builtin_convertvector(n, Vec);
   const Vec low = fma(square, fma(f, tail, broadcast(-0.5f)), exponent * -2.12194440e-4f);
   return fma(exponent, broadcast(0.693359375f), low + f);
+}
+
+// The n of a positive number (1 + f) * 2^n.
+CNNFAST_INLINE IntVec log_exponent(Vec x) { return (IntVec)((UintVec)x - 0x3f3504f3u) >> 23; }
+
+// log(1 + u) for 0 <= u < 2^126, accurate near zero too.
+CNNFAST_INLINE Vec log1p(Vec u) {
+  // f is computed from u itself: no digits are lost.
+  const IntVec n = log_exponent(u + 1.0f);
+  const Vec scale = power_of_two((IntVec)(0u - (UintVec)n));
+  return log_of_parts(n, fma(u, scale, scale - 1.0f));
+}
+
+// log(x): -inf for 0 and subnormal numbers, NaN for negative ones.
+CNNFAST_INLINE Vec log(Vec x) {
+  const float infinity = __builtin_inff();
+  const IntVec large = x > 1e18f;  // whose exponent has no reciprocal, for some
+  const Vec bounded = select(large, x * 0x1p-64f, x);
+  const IntVec n = log_exponent(bounded);
+  const Vec f = fma(bounded, power_of_two((IntVec)(0u - (UintVec)n)), broadcast(-1.0f));
+  const Vec finite = log_of_parts(n + select_int(large, broadcast_int(64), IntVec{}), f);
+  const Vec small = select(x > -1.17549435e-38f, broadcast(-infinity), broadcast(__builtin_nanf("")));
+  const Vec result = select(x < 1.17549435e-38f, small, finite);
+  return select((x == infinity) | is_nan(x), x, result);
 }
 
 CNNFAST_INLINE Vec sigmoid(Vec x) { return 1.0f / (exp(-x) + 1.0f); }

@@ -196,6 +196,10 @@ def group_norm_forward(
 def group_norm_backward(
     x: _Floats, dy: _Floats, statistics: _Floats, gamma: _Floats | None, groups: int
 ) -> tuple[_Floats, _Floats, _Floats]: ...
+def local_response_forward(x: _Floats, radius: int, bias: float, alpha: float, beta: float) -> _Floats: ...
+def local_response_backward(
+    x: _Floats, dy: _Floats, radius: int, bias: float, alpha: float, beta: float
+) -> _Floats: ...
 
 # pooling: winners are uint8 taps where a window has at most 256, else int32
 class Pooling:

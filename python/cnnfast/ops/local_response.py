@@ -6,11 +6,8 @@ import operator
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-
 from cnnfast import _core
 from cnnfast.autograd import ArrayLike, FloatArray, record, to_float32
-from cnnfast.ops.math import quiet
 
 __all__ = ["local_response_normalization"]
 
@@ -50,41 +47,8 @@ def local_response_normalization(
         )
     if array.size == 0:
         return record(op, array.copy(), (x,), lambda dy, needs: (dy,))
-    with quiet():
-        base = _neighbours(np.square(array), radius)
-        base *= np.float32(alpha)
-        base += np.float32(bias)
-        inverse = _power(base, -beta)
-        y = array * inverse
 
     def vjp(dy: FloatArray, needs: Sequence[bool]) -> Sequence[FloatArray | None]:
-        with quiet():
-            shared = np.multiply(dy, y)
-            shared /= base
-            shared = _neighbours(shared, radius)
-            shared *= array
-            shared *= np.float32(-2 * alpha * beta)
-            shared += dy * inverse
-        return (shared,)
+        return (_core.local_response_backward(array, to_float32(dy), radius, bias, alpha, beta),)
 
-    return record(op, y, (x,), vjp)
-
-
-def _neighbours(array: FloatArray, radius: int) -> FloatArray:
-    """The sum of each channel and those around it: an average pooling along the channels, times its window."""
-    channels = array.shape[-1]
-    radius = min(radius, channels - 1)
-    window = 2 * radius + 1
-    rows = array.reshape(-1, channels, 1)
-    pooling = _core.Pooling("local_response_normalization", rows.shape, window, 1, [(radius, radius)], 1)
-    sums: FloatArray = pooling.average(rows, True).reshape(array.shape)
-    sums *= np.float32(window)
-    return sums
-
-
-def _power(base: FloatArray, exponent: float) -> FloatArray:
-    if exponent == -0.75:  # the usual one, without logarithms
-        root = np.sqrt(base)
-        root *= np.sqrt(root)
-        return np.reciprocal(root, out=root)
-    return np.power(base, np.float32(exponent))
+    return record(op, _core.local_response_forward(array, radius, bias, alpha, beta), (x,), vjp)

@@ -42,13 +42,15 @@ def prelu(x: ArrayLike, alpha: ArrayLike) -> Any:
         return record("prelu", array.copy(), (x, alpha), lambda dy, needs: (dy, np.zeros_like(slopes)))
     # The engine takes a slope for each of the last values: those that are shared among them are written out.
     own = next((i for i, n in enumerate(slopes.shape) if n > 1), slopes.ndim)
-    spread = np.broadcast_to(slopes[(0,) * own], array.shape[array.ndim - slopes.ndim + own :])
-    each = np.ascontiguousarray(spread)
+    row = array.shape[array.ndim - slopes.ndim + own :]
+    each = slopes.reshape(slopes.shape[own:])
+    if each.shape != row:
+        each = np.ascontiguousarray(np.broadcast_to(each, row))
     y = _core.prelu_forward(array, each)
 
     def vjp(dy: FloatArray, needs: Sequence[bool]) -> Sequence[FloatArray | None]:
         dx, deach = _core.prelu_backward(array, each, to_float32(dy))
-        return dx, unbroadcast(deach.reshape((1,) * own + spread.shape), slopes.shape)
+        return dx, unbroadcast(deach.reshape((1,) * own + row), slopes.shape)
 
     return record("prelu", y, (x, alpha), vjp)
 
