@@ -197,6 +197,42 @@ def test_classes_of_ones_own(tmp_path, rng, kind, suffix):
         np.testing.assert_array_equal(one, peer)
 
 
+def test_registered_classes_are_found_by_themselves(tmp_path, rng):
+    @cnnfast.saving.register_keras_serializable("own")
+    class Twice(layers.Layer):
+        def call(self, x):
+            return x * 2.0
+
+    @cnnfast.saving.register_keras_serializable("own")
+    class Error(cnnfast.losses.Loss):
+        def __init__(self, scale=1.0, **kwargs):
+            super().__init__(**kwargs)
+            self.scale = scale
+
+        def call(self, y, p):
+            return cnnfast.ops.mean(cnnfast.ops.square(y - p), axis=-1) * self.scale
+
+    @cnnfast.saving.register_keras_serializable("own")
+    class Steps(cnnfast.optimizers.SGD):
+        pass
+
+    x, y = rng.random((6, 4), np.float32), rng.random((6, 2), np.float32)
+    model = models.Sequential([layers.Input((4,)), Twice(), layers.Dense(2)])
+    model.compile(Steps(0.1, momentum=0.9), Error(3.0), metrics=["mae"])
+    model.fit(x, y, verbose=0)
+    for suffix in (".keras", ".h5"):
+        model.save(tmp_path / f"a{suffix}")
+        other = cnnfast.load_model(tmp_path / f"a{suffix}")
+        assert (type(other.layers[0]), type(other.optimizer), other.loss.scale) == (Twice, Steps, 3.0)
+        assert other.evaluate(x, y, verbose=0) == model.evaluate(x, y, verbose=0)
+    model.compile(Steps(), Error(), metrics=[cnnfast.metrics.MeanAbsoluteError()])
+    model.save(tmp_path / "b.keras")
+    del cnnfast.saving.get_custom_objects()["own>Error"]
+    with pytest.raises(ValueError, match="Error"):
+        cnnfast.load_model(tmp_path / "b.keras")
+    cnnfast.load_model(tmp_path / "b.keras", custom_objects={"Error": Error})
+
+
 @pytest.mark.parametrize("name", ["best.keras", "best.h5", "best.safetensors", "best.weights.h5"])
 def test_checkpoints(tmp_path, name, rng):
     x, y = rng.random((8, 6, 6, 2), np.float32), rng.integers(0, 2, 8)

@@ -9,6 +9,7 @@ from typing import Any
 from cnnfast import layers
 from cnnfast.configured import serialize
 from cnnfast.layers.base import Layer
+from cnnfast.models import formats
 from cnnfast.models.formats import function_for, load_model, save_model
 from cnnfast.models.keras_config import from_keras_config
 from cnnfast.models.saving import layer_from_config
@@ -55,7 +56,7 @@ def save_weights(model: Any, filepath: Any, overwrite: bool = True) -> None:
     function_for(filepath, "save_weights")(model, filepath, overwrite)
 
 
-def load_weights(model: Any, filepath: Any, skip_mismatch: bool = False) -> None:
+def load_weights(model: Any, filepath: Any, skip_mismatch: bool = False, by_name: bool | None = None) -> None:
     """Read a model's weights; see `Model.load_weights`.
 
     Raises:
@@ -67,7 +68,7 @@ def load_weights(model: Any, filepath: Any, skip_mismatch: bool = False) -> None
         >>> save_weights(model, "dense.safetensors")
         >>> load_weights(model, "dense.safetensors")
     """
-    function_for(filepath, "load_weights")(model, filepath, skip_mismatch)
+    formats.load_weights(model, filepath, skip_mismatch, by_name)
 
 
 def serialize_keras_object(obj: Any) -> Any:

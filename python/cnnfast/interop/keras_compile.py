@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -9,6 +10,7 @@ from cnnfast import losses, metrics, optimizers
 from cnnfast.models.files import PathLike, damage_as_value_error
 from cnnfast.models.keras_config.arguments import float32_only
 from cnnfast.optimizers import schedules
+from cnnfast.registration import known_objects
 
 Custom = Mapping[str, Any]
 
@@ -29,7 +31,7 @@ def compile_as_keras_did(model: Any, config: Mapping[str, Any], custom_objects: 
     Raises:
         ValueError: something in it is not known here.
     """
-    custom = dict(custom_objects or {})
+    custom = known_objects(custom_objects)
     graph = model._graph_if_known()
     one_output = graph is not None and len(graph.outputs) == 1
     model.compile(
@@ -81,7 +83,10 @@ def _told(module: str, entry: Any) -> Any:
     if isinstance(config.get("fn"), str):
         name = config["fn"]
         config["fn"] = {"module": module, "class_name": "function", "config": name, "registered_name": name}
-    return {"module": module, "class_name": entry["class_name"], "config": config, "registered_name": None}
+    name = entry["class_name"]
+    if not hasattr(importlib.import_module(module.replace("keras.", "cnnfast.")), name):  # a class of the user's own
+        return {"module": None, "class_name": name.rpartition(">")[2], "config": config, "registered_name": name}
+    return {"module": module, "class_name": name, "config": config, "registered_name": None}
 
 
 def _each(entries: Any, translate: Callable[[Any], Any]) -> Any:

@@ -14,6 +14,7 @@ from cnnfast.models.graph_config import graph_config
 from cnnfast.models.keras_config.operations import keras_operation
 from cnnfast.models.model import Model
 from cnnfast.models.sequential import Sequential
+from cnnfast.registration import get_registered_name
 from cnnfast.symbolic import is_shape, shapes_of
 
 # Layers that Keras does not have.
@@ -67,7 +68,7 @@ def _own(layer: Any) -> dict[str, Any]:
     made_of_tensors = isinstance(layer, Model) and layer._graph is not None and cls.__init__ is Model.__init__
     config = _functional(layer) if made_of_tensors else layer.get_config()
     module = None if cls.__module__ == "__main__" else cls.__module__
-    return {**_told(module, layer, config), "registered_name": cls.__name__}
+    return {**_told(module, layer, config), "registered_name": get_registered_name(cls)}
 
 
 def _told(module: str | None, layer: Any, config: dict[str, Any]) -> dict[str, Any]:
