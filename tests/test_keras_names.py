@@ -391,3 +391,74 @@ def test_a_model_as_text_for_graphviz(tmp_path):
     assert "last" in str(drawing)
     with pytest.raises(ValueError, match="subgraph"):
         keras.utils.model_to_dot(model, subgraph=True)
+
+
+# What layers of users' own are written with
+
+
+def test_weights_with_all_arguments_of_keras():
+    peer = keras_peer.keras()
+
+    def layer_of(of):
+        class Own(of.Layer):
+            def build(self, input_shape):
+                shape = (input_shape[-1], 2)
+                self.w = self.add_weight(shape, "ones", self.dtype, regularizer="l2", constraint="non_neg", name="w")
+                self.b = self.add_weight(shape=(2,), initializer="zeros", dtype=self.variable_dtype, trainable=False)
+                self.c = self.add_variable((), "ones", name="c")
+
+            def call(self, x):
+                return of.ops.matmul(x, self.w) + self.b + self.c
+
+        return Own(name="own")
+
+    class Here:
+        Layer, ops = keras.layers.Layer, keras.ops
+
+    class There:
+        Layer, ops = peer.layers.Layer, peer.ops
+
+    ours, theirs = layer_of(Here), layer_of(There)
+    np.testing.assert_allclose(ours(X), theirs(X).detach().numpy(), rtol=1e-5)
+    assert [(w.shape, w.trainable) for w in ours.weights] == [(tuple(w.shape), w.trainable) for w in theirs.weights]
+    assert float(ours.losses[0]) == pytest.approx(float(theirs.losses[0]))
+    assert (ours.dtype, ours.compute_dtype, ours.path) == (theirs.dtype, theirs.compute_dtype, "own")
+    assert ours.compute_mask(X, None) is None
+    with pytest.raises(ValueError, match="masks"):
+        ours.compute_mask(X, X)
+    with pytest.raises(ValueError, match="weights are float32"):
+        ours.add_weight((2,), dtype="int32")
+    with pytest.raises(ValueError, match="overwritten"):
+        ours.add_weight((2,), overwrite_with_gradient=True)
+
+
+def test_layers_as_configurations():
+    told = layers.serialize(layers.TimeDistributed(layers.Dense(2), name="t"))
+    again = layers.deserialize(told)
+    assert (again.name, again.layer.units) == ("t", 2)
+    with pytest.raises(ValueError, match="unknown layer"):
+        layers.deserialize({"class_name": "Magic", "config": {}})
+
+
+def test_an_optimizer_written_with_assignments():
+    class Plain(keras.optimizers.Optimizer):
+        def update_step(self, gradient, variable, learning_rate):
+            self.assign_sub(variable, learning_rate * gradient)
+
+    v = keras.Variable([1.0, 2.0])
+    Plain(0.5).apply_gradients([(np.array([1.0, 1.0]), v)])
+    np.testing.assert_array_equal(v, [0.5, 1.5])
+    optimizer = Plain(0.5)
+    optimizer.assign(v, [1.0, 1.0])
+    optimizer.assign_add(v, [1.0, 2.0])
+    np.testing.assert_array_equal(v, [2.0, 3.0])
+
+
+def test_methods_of_symbolic_tensors():
+    x = layers.Input((4, 6))
+    assert x.reshape((-1, 24)).shape == (None, 24)
+    assert layers.Input((4, 1)).squeeze(-1).shape == (None, 4)
+    stack = keras.Sequential()
+    stack.add(layers.Input((6,)), rebuild=False)
+    stack.add(layers.Dense(2), rebuild=True)
+    assert stack.pop(rebuild=False).units == 2

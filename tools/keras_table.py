@@ -12,7 +12,8 @@ from typing import Any
 
 PLACES = [
     "", "models", "layers", "activations", "losses", "metrics", "optimizers", "optimizers.schedules", "callbacks",
-    "initializers", "regularizers", "constraints", "datasets", "random", "utils", "ops", "ops.image", "applications",
+    "initializers", "regularizers", "constraints", "datasets", "random", "utils", "saving", "backend", "config", "ops",
+    "ops.image", "applications",
 ]  # fmt: skip
 
 # Why a name is not here, by what it is about; the first pattern that matches counts.

@@ -49,6 +49,9 @@ class KerasTensor:
         def __getitem__(self, key: Any) -> Any: ...
         def __neg__(self) -> Any: ...
 
+        reshape: Callable[..., Any]
+        squeeze: Callable[..., Any]
+
     def __init__(self, shape: Shape, dtype: str = "float32", name: str | None = None) -> None:
         self.shape = tuple(shape)
         self.dtype = dtype

@@ -97,6 +97,7 @@ from cnnfast.layers.preprocessing import (
     Rescaling,
     Resizing,
 )
+from cnnfast.layers.registry import deserialize, serialize
 from cnnfast.layers.reshaping import Permute, RepeatVector
 from cnnfast.layers.upsampling import UpSampling1D, UpSampling2D, UpSampling3D
 from cnnfast.layers.whitening import LocalResponseNormalization, Whitening
@@ -132,5 +133,6 @@ __all__ = [
     "Convolution3DTranspose", "SeparableConvolution1D", "SeparableConvolution2D",
     "AvgPool1D", "AvgPool2D", "AvgPool3D", "GlobalAvgPool1D", "GlobalAvgPool2D", "GlobalAvgPool3D", "GlobalMaxPool1D",
     "GlobalMaxPool2D", "GlobalMaxPool3D", "Input", "InputSpec", "Layer", "MaxPool1D", "MaxPool2D", "MaxPool3D",
-    "Wrapper", "add", "average", "concatenate", "dot", "maximum", "minimum", "multiply", "subtract",
+    "Wrapper", "add", "average", "concatenate", "deserialize", "dot", "maximum", "minimum", "multiply", "serialize",
+    "subtract",
 ]  # fmt: skip

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import inspect
-import math
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -16,12 +15,13 @@ import numpy.typing as npt
 
 from cnnfast import constraints, initializers, regularizers
 from cnnfast.arguments import refuse_unsupported
-from cnnfast.autograd import Tensor, Value, Variable, is_float32, to_float32
+from cnnfast.autograd import Tensor, Variable, is_float32, to_float32
 from cnnfast.configured import taken_by_constructor
+from cnnfast.layers.described import Described
 from cnnfast.layers.input_spec import check_input_spec
+from cnnfast.layers.inputs import as_arrays, is_tuple_of, open_batch
 from cnnfast.layers.penalties import Penalised
 from cnnfast.naming import reserved_name, unique_name
-from cnnfast.structure import leaves, map_leaves
 from cnnfast.symbolic import (
     Node,
     Shape,
@@ -46,7 +46,7 @@ class _Context(threading.local):
 _context = _Context()
 
 
-class Layer(Penalised):
+class Layer(Described, Penalised):
     """A function with weights.
 
     Subclasses make their weights in `build` and compute in `call`, from `cnnfast.ops`; gradients follow by themselves.
@@ -85,7 +85,6 @@ class Layer(Penalised):
     _parts: tuple[Any, ...] | None = None
     _locked_when_built = True  # no more weights then
     input_spec: Any = None
-    supports_masking = False
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -154,7 +153,7 @@ class Layer(Penalised):
                 check_input_spec(self.input_spec, x, self.name)
             if not ((args or kwargs) and has_symbolic((args, kwargs))):
                 if not self.built:
-                    self._build_once(_open_batch(shapes_of(x)))
+                    self._build_once(open_batch(shapes_of(x)))
                 if training is not None:
                     _context.training = training
                 if self._call_takes_training:
@@ -178,7 +177,7 @@ class Layer(Penalised):
 
     def _prepared(self, x: Any) -> Any:
         """What `call` is given for the first argument."""
-        return _as_arrays(x, self.name)
+        return as_arrays(x, self.name)
 
     def _raise_named(self, error: Exception) -> NoReturn:
         """Raise the error again, with the layer's name in front."""
@@ -266,25 +265,41 @@ class Layer(Penalised):
 
     def add_weight(
         self,
-        shape: Sequence[int] = (),
+        shape: Sequence[int] | None = None,
         initializer: initializers.InitializerLike = None,
+        dtype: Any = None,
         *,
         trainable: bool = True,
+        autocast: bool = True,
         regularizer: regularizers.RegularizerLike = None,
         constraint: constraints.ConstraintLike = None,
-        name: str = "weight",
+        aggregation: str | None = "none",
+        overwrite_with_gradient: bool = False,
+        name: str | None = None,
     ) -> Variable:
         """Make a weight that belongs to this layer.
 
         Args:
-            shape: its shape.
+            shape: its shape; that of one number by default.
             initializer: its initial value: a name, an `Initializer` or a callable; Glorot uniform by default.
+            dtype: None or "float32".
             trainable: whether gradients change it.
+            autocast: makes no difference: everything is computed in float32.
             regularizer: a penalty on it; that of the argument NAME_regularizer by default.
             constraint: what optimizers apply to it after a step; that of the argument NAME_constraint by default.
+            aggregation: makes no difference: there is one machine.
+            overwrite_with_gradient: only False.
             name: shown in messages and kept in files.
+
+        Raises:
+            ValueError: the initializer makes another shape, or an argument cannot be honoured.
         """
-        shape = tuple(shape)
+        name = name or "weight"
+        if str(dtype or "float32") != "float32" and dtype is not np.float32:
+            raise ValueError(f"{self.name}: dtype={dtype!r} of {name} cannot be honoured: weights are float32")
+        if overwrite_with_gradient:
+            raise ValueError(f"{self.name}: {name} cannot be overwritten with its gradient: optimizers use that")
+        shape = tuple(shape or ())
         source = _weight_source.get() or initializers.get(initializer or "glorot_uniform")
         variable = Variable(source(shape), trainable=trainable and self._trainable, name=name)
         if variable.shape != shape:
@@ -292,6 +307,8 @@ class Layer(Penalised):
         self._bind_penalties(variable, regularizer, constraint)
         (self._own_trained if trainable else self._own_kept).append(variable)
         return variable
+
+    add_variable = add_weight
 
     def __setattr__(self, name: str, value: Any) -> None:
         if isinstance(value, Variable):
@@ -328,7 +345,7 @@ class Layer(Penalised):
             self._parts = tuple(
                 value
                 for name, value in vars(self).items()
-                if name not in _NO_LAYERS and (isinstance(value, (Layer, list, dict)) or _is_tuple_of_layers(value))
+                if name not in _NO_LAYERS and (isinstance(value, (Layer, list, dict)) or is_tuple_of(value, Layer))
             )
         for value in self._parts:
             if isinstance(value, Layer):
@@ -454,27 +471,6 @@ _FOUND = frozenset({"_parts", "_metric_holders"})
 _NO_LAYERS = frozenset({"_parts", "_own_trained", "_own_kept", "_inbound_nodes", "_noted_losses", "_arguments"})
 
 
-def _as_arrays(x: Any, owner: str) -> Any:
-    """The inputs of a layer as float32, in the structure they came in; a list of numbers is one array."""
-    if isinstance(x, Value):
-        return x
-    if isinstance(x, dict) or (isinstance(x, (list, tuple)) and any(hasattr(leaf, "shape") for leaf in leaves(x))):
-        return map_leaves(lambda leaf: leaf if isinstance(leaf, Value) else to_float32(leaf, owner), x)
-    return to_float32(x, owner)
-
-
-def _open_batch(shapes: Any) -> Any:
-    if is_shape(shapes):
-        return (None, *shapes[1:])
-    parts = shapes.items() if isinstance(shapes, dict) else enumerate(shapes)
-    found = {key: _open_batch(part) for key, part in parts}
-    return found if isinstance(shapes, dict) else type(shapes)(found.values())
-
-
-def _is_tuple_of_layers(value: Any) -> bool:
-    return isinstance(value, tuple) and any(isinstance(item, Layer) for item in value)
-
-
 @contextmanager
 def initial_weights_from(source: Callable[[tuple[int, ...]], Any]) -> Iterator[None]:
     """A block in which layers take initial weights from `source` instead of their initialisers (to load others)."""
@@ -483,15 +479,3 @@ def initial_weights_from(source: Callable[[tuple[int, ...]], Any]) -> Iterator[N
         yield
     finally:
         _weight_source.reset(token)
-
-
-def fixed_size(owner: str, shape: Shape, axes: Sequence[int]) -> int:
-    """The product of some of a shape's sizes.
-
-    Raises:
-        ValueError: one of them is not fixed.
-    """
-    sizes = [shape[axis] for axis in axes]
-    if None in sizes:
-        raise ValueError(f"{owner}: expected an input of fixed size, got {tuple(shape)}")
-    return math.prod(n for n in sizes if n is not None)

@@ -8,7 +8,8 @@ from typing import Any, ClassVar
 from cnnfast import initializers, ops
 from cnnfast.arguments import integer, positive_int
 from cnnfast.layers.arguments import Sizes, with_open_sizes
-from cnnfast.layers.base import Shape, fixed_size
+from cnnfast.layers.base import Shape
+from cnnfast.layers.inputs import fixed_size
 from cnnfast.layers.spatial import fixed_channels
 from cnnfast.layers.windowed import Padding, WindowedLayer
 

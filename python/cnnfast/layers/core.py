@@ -11,7 +11,8 @@ from cnnfast.arguments import integer, positive_int, refuse_unsupported
 from cnnfast.layers import operation  # noqa: F401 (what is computed from an Input may be an operation)
 from cnnfast.layers.activated import Activated
 from cnnfast.layers.arguments import checked_data_format
-from cnnfast.layers.base import Layer, SameShape, Shape, fixed_size
+from cnnfast.layers.base import Layer, SameShape, Shape
+from cnnfast.layers.inputs import fixed_size
 from cnnfast.ops._fusion import Fused
 from cnnfast.symbolic import KerasTensor, Node
 

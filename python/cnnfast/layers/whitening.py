@@ -10,7 +10,8 @@ import numpy as np
 from cnnfast import ops
 from cnnfast.arguments import integer, positive_int, real
 from cnnfast.autograd import to_float32
-from cnnfast.layers.base import Layer, SameShape, Shape, fixed_size
+from cnnfast.layers.base import Layer, SameShape, Shape
+from cnnfast.layers.inputs import fixed_size
 
 _ROWS = 4096  # examples taken at once: their float64 copy stays small
 

@@ -8,7 +8,8 @@ from typing import Any
 from cnnfast import initializers, ops
 from cnnfast.layers.activated import Activated
 from cnnfast.layers.arguments import Sizes, per_axis, with_open_sizes
-from cnnfast.layers.base import Shape, fixed_size
+from cnnfast.layers.base import Shape
+from cnnfast.layers.inputs import fixed_size
 from cnnfast.layers.spatial import SpatialLayer
 from cnnfast.ops._fusion import Fused
 

@@ -23,6 +23,14 @@ def make_wrapped_layers_with(make_layer: Callable[[Mapping[str, Any], Mapping[st
     _make_layer = make_layer
 
 
+def made_of_config(config: Mapping[str, Any], custom_objects: Mapping[str, Any] | None) -> Layer:
+    """A layer of its class's name and configuration; `custom_objects` names classes that the library does not have."""
+    if _make_layer is None:
+        importlib.import_module("cnnfast.models")  # which says how layers are made of configurations
+    assert _make_layer is not None
+    return _make_layer(config, custom_objects)
+
+
 class Wrapper(Layer):
     """The base of layers around another one.
 
@@ -65,10 +73,7 @@ class Wrapper(Layer):
         """
         inner = config["layer"]
         if not isinstance(inner, Layer):
-            if _make_layer is None:
-                importlib.import_module("cnnfast.models")  # which says how layers are made of configurations
-            assert _make_layer is not None
-            inner = _make_layer(inner, custom_objects)
+            inner = made_of_config(inner, custom_objects)
         return cls(**{**config, "layer": inner})
 
 

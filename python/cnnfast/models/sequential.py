@@ -54,8 +54,12 @@ class Sequential(Model):
         """The layers, without an `Input`."""
         return [layer for layer in self._layers if not isinstance(layer, InputLayer)]
 
-    def add(self, layer: Layer | KerasTensor) -> None:
+    def add(self, layer: Layer | KerasTensor, rebuild: bool = True) -> None:
         """Put a layer on top, or first of all an `Input`.
+
+        Args:
+            layer: the layer, or an `Input`.
+            rebuild: makes no difference: a model is built as soon as it can be.
 
         Raises:
             TypeError: not a layer.
@@ -80,8 +84,8 @@ class Sequential(Model):
         elif len(self._layers) == 1 and (shape := _starting_shape(layer)) is not None:
             self._build_once(shape)
 
-    def pop(self) -> Layer:
-        """Take the last layer off and return it.
+    def pop(self, rebuild: bool = True) -> Layer:
+        """Take the last layer off and return it; `rebuild` makes no difference.
 
         Raises:
             ValueError: there is none.

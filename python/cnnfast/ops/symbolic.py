@@ -75,6 +75,8 @@ def install(namespace: dict[str, Any], names: list[str]) -> None:
         setattr(KerasTensor, f"__r{operator}__", _reflected(function))
     for operator, name in _ONE_SIDED.items():
         setattr(KerasTensor, f"__{operator}__", namespace[name])
+    for name in ("reshape", "squeeze"):
+        setattr(KerasTensor, name, namespace[name])
 
 
 def _reflected(function: Any) -> Any:

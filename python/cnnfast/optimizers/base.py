@@ -277,6 +277,18 @@ class Optimizer(State):
             self._decay(variables, rate * self.weight_decay)
         self.update(gradients, variables, rate)
 
+    def assign(self, variable: Variable, value: ArrayLike) -> None:
+        """Give a variable a value; for steps of your own."""
+        variable.assign(value)
+
+    def assign_add(self, variable: Variable, value: ArrayLike) -> None:
+        """Add to a variable; for steps of your own."""
+        variable.assign_add(value)
+
+    def assign_sub(self, variable: Variable, value: ArrayLike) -> None:
+        """Subtract from a variable; for steps of your own."""
+        variable.assign_sub(value)
+
     def begin_step(self) -> None:
         """Called once before the variables are updated; nothing to do for most."""
 
