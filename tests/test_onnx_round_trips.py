@@ -68,3 +68,12 @@ def test_error_function_is_exact(tmp_path):
     wanted = [v * 0.5 * (1 + math.erf(v / math.sqrt(2))) for v in x.ravel().tolist()]
     np.testing.assert_allclose(outputs(load_onnx(tmp_path / "m.onnx"), [x])[0].ravel(), wanted, rtol=1e-5, atol=1e-6)
     assert abs(float(ops.gelu(x, approximate=False)[0, 1]) - wanted[1]) < 1e-6
+
+
+def test_wide_layers_on_large_images_come_back(tmp_path):
+    x = layers.Input((320, 320, 3))
+    model = Sequential([x, layers.Conv2D(64, 1, activation="relu"), layers.MaxPooling2D(32), layers.Conv2D(2, 1)])
+    export_onnx(model, tmp_path / "m.onnx")
+    (inputs,) = inputs_of(model, 1)
+    again = load_onnx(tmp_path / "m.onnx", data_format="channels_first")
+    assert_same(outputs(again, [inputs])[0], outputs(model, [inputs])[0])

@@ -9,10 +9,12 @@ import math
 from collections.abc import Iterable
 from typing import Any
 
-LARGEST = 1 << 29  # bytes of one array that is computed, or of a tensor for one batch
+LARGEST = 1 << 29  # bytes of one array that is computed
+_LARGEST_TENSOR = 1 << 31  # bytes of a tensor for one batch
 _NODES = 100_000  # with those of functions, each time they are called
 _WORK = 1 << 35  # elements of all tensors that are tried out while their shapes are found
 _OPEN = 96  # what an open size is tried out with
+_BATCH = 3  # and an open batch, the first axis
 
 
 class Budget:
@@ -52,10 +54,27 @@ class Budget:
             ValueError: it, or all together, are too large.
         """
         shape = tuple(shape)
-        checked_size(what, shape)
-        self.work -= math.prod(_OPEN if n is None else n for n in shape)
+        size = _elements(shape)
+        if size * 4 > _LARGEST_TENSOR:
+            raise ValueError(f"{what}: a tensor of shape {shape} is refused, as too large")
+        self.work -= size
         if self.work < 0:
             raise ValueError(f"{what}: the file's tensors are too large to follow their shapes")
+
+
+def _elements(shape: Iterable[int | None]) -> int:
+    """How many there are when it is tried out."""
+    return math.prod(assumed(shape))
+
+
+def assumed(shape: Iterable[int | None]) -> list[int]:
+    """A shape as it is tried out: open sizes are taken for some, the batch, which is the first, for a small one.
+
+    Example:
+        >>> assumed((None, 8, None))
+        [3, 8, 96]
+    """
+    return [n if n is not None else _OPEN if axis else _BATCH for axis, n in enumerate(shape)]
 
 
 def checked_size(what: Any, shape: Iterable[int | None], itemsize: int = 4) -> None:
@@ -76,7 +95,7 @@ def checked_size(what: Any, shape: Iterable[int | None], itemsize: int = 4) -> N
         ValueError: Tile: an array of shape (1048576, 1048576) is refused, as too large
     """
     sizes = tuple(None if n is None else int(n) for n in shape)
-    if math.prod(_OPEN if n is None else n for n in sizes) * itemsize > LARGEST:
+    if _elements(sizes) * itemsize > LARGEST:
         raise ValueError(f"{what}: an array of shape {sizes} is refused, as too large")
     if any(n is not None and n < 0 for n in sizes):
         raise ValueError(f"{what}: sizes from 0 on are expected, got {sizes}")

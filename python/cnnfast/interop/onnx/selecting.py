@@ -8,7 +8,7 @@ import numpy as np
 
 from cnnfast import layers, ops
 from cnnfast.interop.channels_first import Arranged
-from cnnfast.interop.onnx.budget import checked_size
+from cnnfast.interop.onnx.budget import assumed, checked_size
 from cnnfast.interop.onnx.calls import Call, operator
 from cnnfast.interop.onnx.folding import OpenSize, slices
 
@@ -96,7 +96,7 @@ def _repeated(call: Call, value: Arranged, repeats: list[int]) -> Arranged:
     if all(n == 1 for n in repeats) and len(repeats) == value.ndim:
         return value
     sizes = [*[1] * (len(repeats) - value.ndim), *value.shape]
-    checked_size(call, [None if n is None and r == 1 else (n or 96) * r for n, r in zip(sizes, repeats, strict=True)])
+    checked_size(call, [n * r for n, r in zip(assumed(sizes), repeats, strict=True)])
     if len(repeats) > value.ndim:
         x = ops.expand_dims(value.plain(), tuple(range(len(repeats) - value.ndim)))
         return Arranged(ops.tile(x, repeats))
@@ -117,7 +117,7 @@ def _pad(call: Call) -> Any:
     pairs = [(0, 0)] * rank
     for place, axis in enumerate(axes):
         pairs[axis] = (numbers[place], numbers[place + len(axes)])
-    checked_size(call, [(n or 96) + max(a + b, 0) for n, (a, b) in zip(value.shape, pairs, strict=True)])
+    checked_size(call, [n + max(a + b, 0) for n, (a, b) in zip(assumed(value.shape), pairs, strict=True)])
     x, lying = value.tensor, [pairs[axis] for axis in value.order]
     if any(n < 0 for pair in lying for n in pair):  # less than nothing is cut off
         x = ops.index(x, tuple(slice(max(-a, 0), -max(-b, 0) or None) for a, b in lying))
