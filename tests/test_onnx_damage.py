@@ -223,7 +223,7 @@ def test_what_asks_for_too_much_is_refused(model, monkeypatch):
 def test_one_weight_cannot_be_made_a_thousand_times(monkeypatch):
     monkeypatch.setattr("cnnfast.interop.onnx.budget.LARGEST", 1 << 22)
     model = chain(
-        *(("Conv", ["x", "w"], [f"c{i}" if i else "y"]) for i in range(1000)),
+        *(("Conv", ["x", "w"], [f"c{i}" if i else "y"], {"tag": i}) for i in range(1000)),
         constants={"w": np.ones((300, 3, 16, 16), "f4")},
         inputs={"x": [1, 3, 16, 16]},
     )

@@ -107,6 +107,23 @@ def test_load_model_reads_the_suffix(tmp_path):
     np.testing.assert_array_equal(model.predict(x), again.predict(x))
 
 
+def test_nodes_with_the_same_weights_are_one_layer():
+    rng = np.random.default_rng(6)
+    constants = {"w": rng.normal(size=(4, 3, 3, 3)).astype("f4"), "v": rng.normal(size=(4, 3, 3, 3)).astype("f4")}
+    nodes = [
+        ("Conv", ["a", "w"], ["p"]),
+        ("Conv", ["b", "w"], ["q"]),
+        ("Conv", ["b", "v"], ["r"]),
+        ("Conv", ["b", "w"], ["s"], {"strides": [2, 2]}),
+        ("Sub", ["p", "q"], ["y"]),
+    ]
+    shape = [None, 3, 8, 8]
+    model = load_onnx(model_of(nodes, {"a": shape, "b": shape}, ["y", "r", "s"], constants))
+    assert len(model.trainable_weights) == 3
+    a = rng.normal(size=(2, 8, 8, 3))
+    assert not np.asarray(model([a, a])[0]).any()
+
+
 @pytest.mark.parametrize("dynamo", [False, True])
 def test_what_pytorch_exports_computes_the_same(dynamo):
     torch = pytest.importorskip("torch")

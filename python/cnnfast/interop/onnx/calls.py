@@ -68,6 +68,7 @@ class Call:
         origins: which of the model's inputs each input is computed from.
         name: what to call the layer.
         budget: what the file may still ask for.
+        shared: the layers that were made, by what they were made of.
     """
 
     def __init__(
@@ -78,8 +79,9 @@ class Call:
         origins: list[tuple[str, ...]],
         name: str,
         budget: Budget,
+        shared: dict[Any, tuple[Any, Any]],
     ) -> None:
-        self.budget = budget
+        self.budget, self.shared = budget, shared
         self.node, self.inputs, self.dtypes, self.origins, self.name = node, inputs, dtypes, origins, name
         self.opset = node.opset
         self.dtype: np.dtype[Any] | None = None  # of the outputs, where a handler knows better
@@ -195,10 +197,27 @@ class Call:
     # Results
 
     def layer(self, layer: Layer, tensor: Any, weights: Iterable[Array] = ()) -> KerasTensor:
-        """Call a layer on a tensor, with these values for its weights in the order in which it makes them."""
+        """Call a layer on a tensor, with these values for its weights in the order in which it makes them.
+
+        Nodes with the same weights are calls of one layer, so that training changes them together.
+        """
+        key = self._identity(layer, tensor)
+        if key in self.shared:
+            again: KerasTensor = self.shared[key][0](tensor)
+            return again
+        self.shared[key] = layer, self.inputs  # which keeps the numbers of the inputs from being given to others
         weights = list(weights)
         self.budget.make(self, sum(array.size * 4 for array in weights))
         given: Iterator[Array] = iter(weights)
         with initial_weights_from(lambda shape: next(given)):
             result: KerasTensor = layer(tensor)
         return result
+
+    def _identity(self, layer: Layer, tensor: Any) -> Any:
+        """What tells layers apart: the arrays their weights are made of, how these are used, and the input's shape."""
+        first = self.given(0)
+        lying = (first.order, first.joined) if isinstance(first, Arranged) else None
+        settings = {key: value for key, value in layer.get_config().items() if key != "name"}
+        group = layer.name.removeprefix(self.name)  # of several layers for one node
+        arrays = tuple(id(value) for value in self.inputs[1:])
+        return type(layer), group, arrays, tensor.shape[1:], lying, repr(settings), repr(self.node.attributes)

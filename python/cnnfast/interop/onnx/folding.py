@@ -12,6 +12,8 @@ from typing import Any
 
 import numpy as np
 
+from cnnfast import ops
+from cnnfast.interop.channels_first import Arranged
 from cnnfast.interop.onnx.budget import checked_size
 from cnnfast.interop.onnx.calls import Call, UnsupportedError, folder
 from cnnfast.interop.onnx.tensors import Array, dtype_of
@@ -249,9 +251,26 @@ def split_sizes(call: Call, size: int | None) -> list[int]:
 @folder("Expand")
 def _expand(call: Call) -> Any:
     data = call.given(0)
+    if call.given(1).dtype == object:
+        return _expanded_to_open(call, data, call.given(1).ravel().tolist())
     shape = np.broadcast_shapes(data.shape, _sizes(call, 1))
     checked_size(call, shape, data.itemsize)
     return np.broadcast_to(data, shape)
+
+
+def _expanded_to_open(call: Call, data: Array, target: list[Any]) -> Arranged:
+    """A constant repeated as often as a batch is long: zeros of that number are added to it."""
+    places = [place for place, n in enumerate(target) if isinstance(n, OpenSize)]
+    size = target[places[0]]
+    shape = np.broadcast_shapes(data.shape, [1 if isinstance(n, OpenSize) else int(n) for n in target])
+    if len(places) > 1 or not isinstance(size.of, Arranged) or shape[len(shape) - len(target) + places[0]] != 1:
+        raise call.unsupported(f"to the open sizes {target}; give input_shapes that fix them")
+    checked_size(call, (*shape, None))
+    of: Arranged = size.of.apart()
+    zeros = ops.zeros_like(ops.index(of.tensor, tuple(slice(None) if a == size.axis else 0 for a in of.order)))
+    behind = tuple(range(1, len(target) - places[0]))
+    column = ops.expand_dims(zeros, behind) if behind else zeros
+    return Arranged(ops.add(np.broadcast_to(np.asarray(data, np.float32), shape), column))
 
 
 @folder("Tile")

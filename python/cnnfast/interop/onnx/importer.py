@@ -20,6 +20,7 @@ from cnnfast.interop.onnx.result_types import result_types
 from cnnfast.interop.onnx.tensors import Array, dtype_of
 from cnnfast.models import Model
 from cnnfast.naming import reserved_name
+from cnnfast.symbolic import KerasTensor
 
 handlers.load()
 
@@ -60,6 +61,7 @@ class Importer:
         self.origins: dict[str, tuple[str, ...]] = {}
         self.names: set[str] = set()
         self.inputs: list[Any] = []
+        self.shared: dict[Any, tuple[Any, Any]] = {}
         self.budget = Budget(sum(array.nbytes for array in graph.constants.values()))
 
     # Inputs and outputs
@@ -156,6 +158,7 @@ class Importer:
             [self.origins[name] if name else () for name in node.inputs],
             "",
             self.budget,
+            self.shared,
         )
         function = self.graph.functions.get((node.domain, node.op_type))
         if function is not None:
@@ -172,14 +175,15 @@ class Importer:
         for name, value, kind in zip(node.outputs, results, kinds, strict=False):
             if not name:
                 continue
-            if isinstance(value, Arranged) and not origins:
+            if isinstance(value, Arranged) and not isinstance(value.tensor, KerasTensor):
                 value = np.asarray(value.plain()).astype(kind)
             if isinstance(value, Arranged):
                 self.budget.tried(call, value.shape)
-                self.note(name, value, kind, origins)
+                self.note(name, value, kind, origins or tuple(self.graph.inputs))
             else:
                 array = self.settled(call, value)
-                self.note(name, array, array.dtype if array.dtype != object else np.dtype(np.int64), ())
+                known = array.dtype != object
+                self.note(name, array, array.dtype if known else np.dtype(np.int64), () if known else origins)
 
     def settled(self, call: Call, value: Any) -> Array:
         """A constant that was computed, if it is not too large."""
