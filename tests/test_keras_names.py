@@ -421,7 +421,7 @@ def test_weights_with_all_arguments_of_keras():
     ours, theirs = layer_of(Here), layer_of(There)
     np.testing.assert_allclose(ours(X), theirs(X).detach().numpy(), rtol=1e-5)
     assert [(w.shape, w.trainable) for w in ours.weights] == [(tuple(w.shape), w.trainable) for w in theirs.weights]
-    assert float(ours.losses[0]) == pytest.approx(float(theirs.losses[0]))
+    assert float(ours.losses[0]) == pytest.approx(theirs.losses[0].item())
     assert (ours.dtype, ours.compute_dtype, ours.path) == (theirs.dtype, theirs.compute_dtype, "own")
     assert ours.compute_mask(X, None) is None
     with pytest.raises(ValueError, match="masks"):
