@@ -124,6 +124,18 @@ def test_nodes_with_the_same_weights_are_one_layer():
     assert not np.asarray(model([a, a])[0]).any()
 
 
+def test_tensors_may_be_larger_than_constants(monkeypatch):
+    monkeypatch.setattr("cnnfast.interop.onnx.budget.LARGEST", 1 << 20)
+    nodes = [
+        ("Conv", ["x", "w"], ["c"], {"pads": [1, 1, 1, 1]}),
+        ("Mul", ["c", "s"], ["m"]),
+        ("Add", ["m", "c"], ["y"]),
+    ]
+    constants = {"w": np.zeros((64, 3, 3, 3), "f4"), "s": np.ones((64, 1, 1), "f4")}
+    model = load_onnx(model_of(nodes, {"x": [1, 3, 160, 160]}, ["y"], constants))
+    assert model.output_shape == (1, 160, 160, 64)
+
+
 @pytest.mark.parametrize("dynamo", [False, True])
 def test_what_pytorch_exports_computes_the_same(dynamo):
     torch = pytest.importorskip("torch")

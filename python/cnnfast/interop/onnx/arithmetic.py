@@ -10,7 +10,7 @@ import numpy as np
 
 from cnnfast import layers, ops
 from cnnfast.interop.channels_first import Arranged, elementwise
-from cnnfast.interop.onnx.budget import checked_size
+from cnnfast.interop.onnx.budget import checked_tensor
 from cnnfast.interop.onnx.calls import Call, operator
 from cnnfast.interop.onnx.tensors import dtype_of
 
@@ -34,7 +34,7 @@ def _operands(call: Call) -> list[Any]:
     values = [v if isinstance(v, Arranged) else np.asarray(v, np.float32) for v in values]
     fixed = np.broadcast_shapes(*([n or 1 for n in v.shape] for v in values))
     widest = max((v.shape for v in values), key=len)
-    checked_size(call, [None if n is None else m for n, m in zip(widest, fixed, strict=True)])
+    checked_tensor(call, [None if n is None else m for n, m in zip(widest, fixed, strict=True)])
     return values
 
 

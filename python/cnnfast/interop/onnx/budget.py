@@ -54,10 +54,8 @@ class Budget:
             ValueError: it, or all together, are too large.
         """
         shape = tuple(shape)
-        size = _elements(shape)
-        if size * 4 > _LARGEST_TENSOR:
-            raise ValueError(f"{what}: a tensor of shape {shape} is refused, as too large")
-        self.work -= size
+        checked_tensor(what, shape)
+        self.work -= _elements(shape)
         if self.work < 0:
             raise ValueError(f"{what}: the file's tensors are too large to follow their shapes")
 
@@ -75,6 +73,21 @@ def assumed(shape: Iterable[int | None]) -> list[int]:
         [3, 8, 96]
     """
     return [n if n is not None else _OPEN if axis else _BATCH for axis, n in enumerate(shape)]
+
+
+def checked_tensor(what: Any, shape: Iterable[int | None]) -> None:
+    """Check that a tensor is not too large to be tried out, as it is while shapes are found.
+
+    Args:
+        what: what makes it, for the message.
+        shape: its sizes; None for an open one.
+
+    Raises:
+        ValueError: it is.
+    """
+    sizes = tuple(shape)
+    if _elements(sizes) * 4 > _LARGEST_TENSOR:
+        raise ValueError(f"{what}: a tensor of shape {sizes} is refused, as too large")
 
 
 def checked_size(what: Any, shape: Iterable[int | None], itemsize: int = 4) -> None:

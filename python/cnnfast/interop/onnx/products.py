@@ -8,7 +8,7 @@ import numpy as np
 
 from cnnfast import layers, ops
 from cnnfast.interop.channels_first import Arranged, elementwise, rows_as_they_lie, transposed
-from cnnfast.interop.onnx.budget import checked_size
+from cnnfast.interop.onnx.budget import checked_tensor
 from cnnfast.interop.onnx.calls import Call, operator
 
 
@@ -69,7 +69,7 @@ def _matmul(call: Call) -> Any:
         return dense_layer(call, a, call.weight(1), call.weight(2) if call.has(2) else None)
     if a.ndim > 1 and b.ndim > 1:
         batch = np.broadcast_shapes(*([n or 1 for n in x.shape[:-2]] for x in (a, b)))
-        checked_size(call, (*batch, a.shape[-2], b.shape[-1]))
+        checked_tensor(call, (*batch, a.shape[-2], b.shape[-1]))
     product = Arranged(ops.matmul(_plain(a), _plain(b)))
     return elementwise(ops.add, product, call.weight(2)) if call.has(2) else product
 
@@ -85,5 +85,5 @@ def _einsum(call: Call) -> Any:
         own = value.shape[-len(named) :] if letters.startswith("...") and named else value.shape
         sizes |= dict(zip(named, own, strict=False))
     result = right if arrow else "".join(c for c in sizes if left.count(c) == 1)
-    checked_size(call, [sizes.get(letter, 1) for letter in result.replace("...", "")])
+    checked_tensor(call, [sizes.get(letter, 1) for letter in result.replace("...", "")])
     return Arranged(ops.einsum(equation, *values))

@@ -14,7 +14,7 @@ import numpy as np
 
 from cnnfast import layers, ops
 from cnnfast.interop.channels_first import Arranged, from_channels_last
-from cnnfast.interop.onnx.budget import assumed, checked_size
+from cnnfast.interop.onnx.budget import assumed, checked_size, checked_tensor
 from cnnfast.interop.onnx.calls import Call, operator
 from cnnfast.interop.onnx.folding import OpenSize
 from cnnfast.interop.onnx.tensors import Array
@@ -135,7 +135,7 @@ def _resized(call: Call, value: Arranged, axes: list[_Axis], way: _Way) -> Arran
     if way.mode not in ("nearest", "linear", "cubic"):
         raise call.unsupported(f"mode={way.mode!r} is not supported")
     olds = assumed([None] * len(axes))
-    checked_size(call, [math.ceil(n * a.scale) if a.new is None else a.new for n, a in zip(olds, axes, strict=True)])
+    checked_tensor(call, [math.ceil(n * a.scale) if a.new is None else a.new for n, a in zip(olds, axes, strict=True)])
     factors = [round(a.scale) for a in axes]
     whole = factors[:2] == [1, 1] and all(a.scale == f for a, f in zip(axes, factors, strict=True))
     rank = value.ndim - 2

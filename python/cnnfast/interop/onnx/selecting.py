@@ -8,7 +8,7 @@ import numpy as np
 
 from cnnfast import layers, ops
 from cnnfast.interop.channels_first import Arranged
-from cnnfast.interop.onnx.budget import assumed, checked_size
+from cnnfast.interop.onnx.budget import assumed, checked_tensor
 from cnnfast.interop.onnx.calls import Call, operator
 from cnnfast.interop.onnx.folding import OpenSize, slices
 
@@ -40,7 +40,7 @@ def _gather(call: Call) -> Any:
     size = value.shape[axis]
     if size is not None and positions.size and not (-size <= positions.min() and positions.max() < size):
         raise ValueError(f"{call}: indices from {-size} to {size - 1} are expected, got {positions.ravel()[:10]}")
-    checked_size(call, [*(n for a, n in enumerate(value.shape) if a != axis), positions.size])
+    checked_tensor(call, [*(n for a, n in enumerate(value.shape) if a != axis), positions.size])
     if positions.ndim == 1:
         return value.like(ops.take(value.tensor, positions, axis=value.place(axis)))
     if positions.ndim == 0:
@@ -96,7 +96,7 @@ def _repeated(call: Call, value: Arranged, repeats: list[int]) -> Arranged:
     if all(n == 1 for n in repeats) and len(repeats) == value.ndim:
         return value
     sizes = [*[1] * (len(repeats) - value.ndim), *value.shape]
-    checked_size(call, [n * r for n, r in zip(assumed(sizes), repeats, strict=True)])
+    checked_tensor(call, [n * r for n, r in zip(assumed(sizes), repeats, strict=True)])
     if len(repeats) > value.ndim:
         x = ops.expand_dims(value.plain(), tuple(range(len(repeats) - value.ndim)))
         return Arranged(ops.tile(x, repeats))
@@ -117,7 +117,7 @@ def _pad(call: Call) -> Any:
     pairs = [(0, 0)] * rank
     for place, axis in enumerate(axes):
         pairs[axis] = (numbers[place], numbers[place + len(axes)])
-    checked_size(call, [n + max(a + b, 0) for n, (a, b) in zip(assumed(value.shape), pairs, strict=True)])
+    checked_tensor(call, [n + max(a + b, 0) for n, (a, b) in zip(assumed(value.shape), pairs, strict=True)])
     x, lying = value.tensor, [pairs[axis] for axis in value.order]
     if any(n < 0 for pair in lying for n in pair):  # less than nothing is cut off
         x = ops.index(x, tuple(slice(max(-a, 0), -max(-b, 0) or None) for a, b in lying))
@@ -215,7 +215,7 @@ def _one_hot(call: Call) -> Any:
     value, depth = call.tensor(0), int(call.scalar(1))
     off, on = (float(n) for n in call.constant(2).ravel())
     call.dtype = call.dtypes[2]
-    checked_size(call, (*value.shape, depth))
+    checked_tensor(call, (*value.shape, depth))
     # Negative numbers count from the end.
     labels = ops.mod(value.plain(), float(depth))
     y = ops.one_hot(labels, depth, axis=call.attribute("axis", -1))

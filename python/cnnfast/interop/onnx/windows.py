@@ -6,7 +6,7 @@ import itertools
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from cnnfast.interop.onnx.budget import checked_size
+from cnnfast.interop.onnx.budget import checked_size, checked_tensor
 from cnnfast.interop.onnx.calls import Call
 
 
@@ -58,7 +58,7 @@ def window_of(
             raise ValueError(f"{call}: {name} expects {count} numbers from {int(name != 'pads')} on, got {values}")
     pads = tuple(itertools.starmap(lambda a, b: (a, b), zip(numbers[:rank], numbers[rank:], strict=True)))
     checked_size(call, sizes)
-    checked_size(call, [(n or 96) + sum(pair) for n, pair in zip(shape, pads, strict=True)])
+    checked_tensor(call, [(n or 96) + sum(pair) for n, pair in zip(shape, pads, strict=True)])
     auto = call.attribute("auto_pad", "NOTSET")
     if auto not in ("NOTSET", "VALID", "SAME_UPPER", "SAME_LOWER", ""):
         raise ValueError(f"{call}: auto_pad={auto!r} is unknown")
