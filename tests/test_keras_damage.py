@@ -149,6 +149,37 @@ def test_architectures_that_need_more_than_the_file_holds(model, tmp_path):
     refused(model, path, "expects 1 arrays, got 2")
 
 
+def places(value, path=()):
+    found = [path]
+    if isinstance(value, (dict, list)):
+        for key in value if isinstance(value, dict) else range(len(value)):
+            found += places(value[key], (*path, key))
+    return found
+
+
+WEIRD = [None, -1, 0, 10**9, 1 << 70, 1e300, float("nan"), "", "same", [], {}, [None], True, [[1, 2]], 0.5, "float16"]
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")  # of an optimizer that begins anew
+def test_architectures_with_anything_anywhere(tmp_path, rng):
+    parts, path = members(), tmp_path / "a.keras"
+    everywhere = places(json.loads(parts["config.json"]))[1:]
+    outcomes = set()
+    for number in rng.integers(0, len(everywhere), 200):
+        config = json.loads(parts["config.json"])
+        *above, last = everywhere[number]
+        inside = config
+        for key in above:
+            inside = inside[key]
+        inside[last] = WEIRD[rng.integers(len(WEIRD))]
+        archive(path, parts | {"config.json": json.dumps(config)})
+        try:
+            cnnfast.load_model(path)
+        except ValueError as error:
+            outcomes.add(str(path) in str(error))
+    assert outcomes == {True}
+
+
 def test_an_unknown_optimizer_can_be_left_out(model, tmp_path):
     parts = members()
     config = json.loads(parts["config.json"])

@@ -334,3 +334,13 @@ def test_registered_classes_and_subclassed_models(keras, tmp_path, rng):
     filled(ours, rng).save_weights(tmp_path / "b.weights.h5")
     theirs.load_weights(tmp_path / "b.weights.h5")
     same(ours, theirs, x)
+
+
+def test_a_network_of_keras_applications(keras, tmp_path, rng):
+    theirs = keras.applications.MobileNetV3Small((64, 64, 3), weights=None, classes=10)
+    theirs.set_weights([w + rng.uniform(0.0, 0.05, w.shape).astype(np.float32) for w in theirs.get_weights()])
+    theirs.save(tmp_path / "a.keras")
+    ours, x = cnnfast.load_model(tmp_path / "a.keras"), rng.uniform(0, 255, (2, 64, 64, 3)).astype(np.float32)
+    same(ours, theirs, x)
+    ours.save(tmp_path / "b.keras")
+    same(ours, keras.models.load_model(tmp_path / "b.keras"), x)
