@@ -87,6 +87,52 @@ def resnet(depths, bottleneck, bias, version):
     return c
 
 
+def resnet_v2(depths):
+    c = Cost()
+    c.conv(112, 49, 3, 64)
+    given = 64
+    for stage, count in enumerate(depths):
+        width = 64 << stage
+        for number in range(count):
+            last = number == count - 1 and stage < 3
+            side = 56 >> stage  # the last block of a stage makes it half of that
+            c.parameters += 2 * given  # normalization comes first
+            c.conv(side, 1, given, width, bias=False, norm=2)
+            c.conv(side // 2 if last else side, 9, width, width, bias=False, norm=2)
+            c.conv(side // 2 if last else side, 1, width, 4 * width)
+            if number == 0:
+                c.conv(side, 1, given, 4 * width)
+            given = 4 * width
+    c.parameters += 2 * given
+    c.dense(given, 1000)
+    return c
+
+
+def xception():
+    c = Cost()
+    what = {"bias": False, "norm": 2}
+
+    def separable(side, given, made):
+        c.conv(side, 9, given, given, bias=False, groups=given)
+        c.conv(side, 1, given, made, **what)
+
+    c.conv(149, 9, 3, 32, **what)
+    c.conv(147, 9, 32, 64, **what)
+    for side, given, middle, made in ((147, 64, 128, 128), (74, 128, 256, 256), (37, 256, 728, 728)):
+        separable(side, given, middle)
+        separable(side, middle, made)
+        c.conv((side + 1) // 2, 1, given, made, **what)
+    for _ in range(3 * 8):
+        separable(19, 728, 728)
+    separable(19, 728, 728)
+    separable(19, 728, 1024)
+    c.conv(10, 1, 728, 1024, **what)
+    separable(10, 1024, 1536)
+    separable(10, 1536, 2048)
+    c.dense(2048, 1000)
+    return c
+
+
 def densenet(depths):
     c = Cost()
     what = {"bias": False}

@@ -51,6 +51,10 @@ PUBLISHED = [
     ("ResNet50", {"style": "torchvision"}, network_costs.resnet(_R50, True, False, "v1.5"), 25_557_032, 4.089),
     ("ResNet101", {"style": "torchvision"}, network_costs.resnet(_R101, True, False, "v1.5"), 44_549_160, 7.801),
     ("ResNet152", {"style": "torchvision"}, network_costs.resnet(_R152, True, False, "v1.5"), 60_192_808, 11.514),
+    ("ResNet50V2", {}, network_costs.resnet_v2(_R50), 25_568_360, None),
+    ("ResNet101V2", {}, network_costs.resnet_v2(_R101), 44_577_896, None),
+    ("ResNet152V2", {}, network_costs.resnet_v2(_R152), 60_236_904, None),
+    ("Xception", {}, network_costs.xception(), 22_855_952, None),
     ("DenseNet121", {}, network_costs.densenet((6, 12, 24, 16)), 7_978_856, 2.834),
     ("DenseNet169", {}, network_costs.densenet((6, 12, 32, 32)), 14_149_480, 3.36),
     ("DenseNet201", {}, network_costs.densenet((6, 12, 48, 32)), 20_013_928, 4.291),
@@ -64,6 +68,7 @@ PUBLISHED = [
 # What Keras's `count_params` gives: moving averages included.
 WITH_AVERAGES = {
     "VGG16": 138_357_544, "VGG19": 143_667_240, "ResNet50": 25_636_712, "ResNet101": 44_707_176,
+    "ResNet50V2": 25_613_800, "ResNet101V2": 44_675_560, "ResNet152V2": 60_380_648, "Xception": 22_910_480,
     "ResNet152": 60_419_944, "MobileNet": 4_253_864, "MobileNetV2": 3_538_984, "InceptionV3": 23_851_784,
     "DenseNet121": 8_062_504, "DenseNet169": 14_307_880, "DenseNet201": 20_242_984,
 }  # fmt: skip

@@ -28,9 +28,11 @@ from cnnfast.applications import (
     mobilenet_v2,
     resnet,
     resnet50,
+    resnet_v2,
     vgg,
     vgg16,
     vgg19,
+    xception,
 )
 from cnnfast.applications.alexnet import AlexNet
 from cnnfast.applications.densenet import DenseNet121, DenseNet169, DenseNet201
@@ -40,9 +42,11 @@ from cnnfast.applications.lenet import LeNet5
 from cnnfast.applications.mobilenet import MobileNet
 from cnnfast.applications.mobilenet_v2 import MobileNetV2
 from cnnfast.applications.resnet import ResNet18, ResNet34, ResNet50, ResNet101, ResNet152
+from cnnfast.applications.resnet_v2 import ResNet50V2, ResNet101V2, ResNet152V2
 from cnnfast.applications.squeezenet import SqueezeNet
 from cnnfast.applications.unet import UNet
 from cnnfast.applications.vgg import VGG11, VGG13, VGG16, VGG19
+from cnnfast.applications.xception import Xception
 from cnnfast.applications.yolo import TinyYOLOv2, TinyYOLOv3, YOLOFastest, YOLOv2, YOLOv3
 from cnnfast.applications.zfnet import ZFNet
 from cnnfast.models.fully_convolutional import to_fully_convolutional
@@ -64,12 +68,16 @@ __all__ = [
     "ResNet18",
     "ResNet34",
     "ResNet50",
+    "ResNet50V2",
     "ResNet101",
+    "ResNet101V2",
     "ResNet152",
+    "ResNet152V2",
     "SqueezeNet",
     "TinyYOLOv2",
     "TinyYOLOv3",
     "UNet",
+    "Xception",
     "YOLOFastest",
     "YOLOv2",
     "YOLOv3",
@@ -81,8 +89,10 @@ __all__ = [
     "mobilenet_v2",
     "resnet",
     "resnet50",
+    "resnet_v2",
     "to_fully_convolutional",
     "vgg",
     "vgg16",
     "vgg19",
+    "xception",
 ]  # fmt: skip
