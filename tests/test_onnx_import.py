@@ -124,6 +124,18 @@ def test_nodes_with_the_same_weights_are_one_layer():
     assert not np.asarray(model([a, a])[0]).any()
 
 
+def test_outputs_that_nobody_reads_need_not_be_supported():
+    ones = np.ones(3, "f4")
+    nodes = [
+        ("MaxPool", ["x"], ["p", "indices"], {"kernel_shape": [2, 2]}),
+        ("BatchNormalization", ["p", "one", "one", "one", "one"], ["n", "m", "v", "sm", "sv"]),
+        ("Dropout", ["n"], ["y", "mask"]),
+    ]
+    model = load_onnx(model_of(nodes, {"x": [None, 3, 8, 8]}, ["y"], {"one": ones}, opset=13))
+    kinds = ["InputLayer", "MaxPooling2D", "BatchNormalization", "Dropout"]
+    assert [type(layer).__name__ for layer in model.layers] == kinds
+
+
 def test_tensors_may_be_larger_than_constants(monkeypatch):
     monkeypatch.setattr("cnnfast.interop.onnx.budget.LARGEST", 1 << 20)
     nodes = [

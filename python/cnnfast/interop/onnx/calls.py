@@ -69,6 +69,7 @@ class Call:
         name: what to call the layer.
         budget: what the file may still ask for.
         shared: the layers that were made, by what they were made of.
+        read: the names of all values that somebody reads.
     """
 
     def __init__(
@@ -80,8 +81,9 @@ class Call:
         name: str,
         budget: Budget,
         shared: dict[Any, tuple[Any, Any]],
+        read: set[str],
     ) -> None:
-        self.budget, self.shared = budget, shared
+        self.budget, self.shared, self.read = budget, shared, read
         self.node, self.inputs, self.dtypes, self.origins, self.name = node, inputs, dtypes, origins, name
         self.opset = node.opset
         self.dtype: np.dtype[Any] | None = None  # of the outputs, where a handler knows better
@@ -190,9 +192,8 @@ class Call:
 
     @property
     def outputs(self) -> int:
-        """The number of outputs that somebody may use."""
-        names = self.node.outputs
-        return max((place + 1 for place, name in enumerate(names) if name), default=0)
+        """The number of outputs, up to the last one that somebody reads."""
+        return max((place + 1 for place, name in enumerate(self.node.outputs) if name in self.read), default=0)
 
     # Results
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,7 +15,7 @@ from cnnfast.interop.onnx import handlers
 from cnnfast.interop.onnx.budget import Budget
 from cnnfast.interop.onnx.calls import FOLDERS, HANDLERS, Call, NotConstantError, UnsupportedError
 from cnnfast.interop.onnx.folding import settled
-from cnnfast.interop.onnx.reading import FunctionData, GraphData, NodeData, Reference
+from cnnfast.interop.onnx.reading import FunctionData, GraphData, NodeData, Reference, taken
 from cnnfast.interop.onnx.result_types import result_types
 from cnnfast.interop.onnx.tensors import Array, dtype_of
 from cnnfast.models import Model
@@ -78,7 +78,7 @@ class Importer:
                 self.note(name, np.asarray(self.given[name]), dtype, ())
             else:
                 self.note(name, self.entered(name, dtype, sizes), dtype, (name,))
-        self.run(self.graph.nodes, self.values, 0)
+        self.run(self.graph.nodes, self.graph.outputs, 0)
         missing = [name for name in self.graph.outputs if name not in self.values]
         if missing:
             raise ValueError(f"{self.source}: nothing makes the outputs {missing}")
@@ -138,15 +138,16 @@ class Importer:
         self.names.add(found)
         return reserved_name(found)
 
-    def run(self, nodes: Sequence[NodeData], values: dict[str, Any], depth: int) -> None:
-        """Compute or describe the nodes of a graph or function."""
+    def run(self, nodes: Sequence[NodeData], wanted: Iterable[str], depth: int) -> None:
+        """Compute or describe the nodes of a graph or function, whose outputs are wanted."""
         if depth > _DEEPEST:
             raise ValueError(f"{self.source}: functions or graphs lie more than {_DEEPEST} deep in each other")
+        read = {*wanted, *(name for node in nodes for name in taken(node))}
         for node in nodes:
             self.budget.node(self.source)
-            self.run_node(node, depth)
+            self.run_node(node, depth, read)
 
-    def run_node(self, node: NodeData, depth: int) -> None:
+    def run_node(self, node: NodeData, depth: int, read: set[str]) -> None:
         """Compute or describe one node."""
         missing = [name for name in node.inputs if name and name not in self.values]
         if missing:
@@ -159,6 +160,7 @@ class Importer:
             "",
             self.budget,
             self.shared,
+            read,
         )
         function = self.graph.functions.get((node.domain, node.op_type))
         if function is not None:
@@ -240,7 +242,7 @@ class Importer:
             known = [name if name in inner.values or name not in function.inputs else "" for name in node.inputs]
             name = f"{call.node.name}.{node.name}"
             nodes.append(NodeData(node.op_type, node.domain, name, known, node.outputs, kept, node.opset))
-        inner.run(nodes, inner.values, depth + 1)
+        inner.run(nodes, function.outputs, depth + 1)
         self.take_over(inner, function.outputs, call)
 
     def run_branch(self, call: Call, depth: int) -> None:
@@ -254,7 +256,7 @@ class Importer:
         inner.origins.update(self.origins)
         for name, array in branch.constants.items():
             inner.note(name, array, array.dtype, ())
-        inner.run(branch.nodes, inner.values, depth + 1)
+        inner.run(branch.nodes, branch.outputs, depth + 1)
         self.take_over(inner, list(branch.outputs), call)
 
     def within(self) -> Importer:

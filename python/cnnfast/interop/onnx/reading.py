@@ -227,7 +227,7 @@ def in_order(nodes: list[NodeData], known: set[str], source: str) -> list[NodeDa
     followers: dict[int, list[int]] = {}
     for number, node in enumerate(nodes):
         needed = set()
-        for name in _taken(node):
+        for name in taken(node):
             if name in made:
                 needed.add(made[name])
             elif name not in known:
@@ -250,12 +250,12 @@ def in_order(nodes: list[NodeData], known: set[str], source: str) -> list[NodeDa
     return ordered
 
 
-def _taken(node: NodeData) -> list[str]:
+def taken(node: NodeData) -> list[str]:
     """What a node takes from outside, also within the graphs that it holds."""
     found = [name for name in node.inputs if name]
     for value in node.attributes.values():
         if isinstance(value, GraphData):
             own = {*value.constants, *value.inputs, *(name for inner in value.nodes for name in inner.outputs)}
-            found += [name for inner in value.nodes for name in _taken(inner) if name not in own]
+            found += [name for inner in value.nodes for name in taken(inner) if name not in own]
             found += [name for name in value.outputs if name not in own]
     return found
