@@ -211,8 +211,11 @@ def test_classes_of_your_own():
         np.testing.assert_allclose(model(np.ones((1, 2))), 3.0)
     with pytest.raises(ValueError, match="unknown layer 'Doubled'"):
         from_keras_config(config)
-    with pytest.raises(ValueError, match="Keras has no layer Doubled"):
-        to_keras_config(Sequential([Doubled()]))
+    model = Sequential([layers.Input((2,)), Doubled(3.0)])
+    written = to_keras_config(model)
+    assert written["config"]["layers"][1]["registered_name"] == "Doubled"
+    again = from_keras_config(written, {"Doubled": Doubled})
+    np.testing.assert_allclose(again(np.ones((1, 2))), model(np.ones((1, 2))))
 
 
 def test_what_keras_does_not_have_is_not_written():

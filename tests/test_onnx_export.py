@@ -243,7 +243,11 @@ def test_graph_is_described(tmp_path):
     proto = exported(u_net(), tmp_path / "m.onnx", metadata={"classes": ["a", "b"], "licence": "MIT"})
     assert (proto.producer_name, proto.producer_version) == ("cnnfast", cnnfast.__version__)
     assert [d.dim_param or d.dim_value for d in proto.graph.input[0].type.tensor_type.shape.dim] == ["N", "H", "W", 2]
-    assert {p.key: p.value for p in proto.metadata_props} == {"classes": '["a", "b"]', "licence": "MIT"}
+    assert {p.key: p.value for p in proto.metadata_props} == {
+        "classes": '["a", "b"]',
+        "licence": "MIT",
+        "cnnfast.data_format": "channels_last",
+    }
     known = {v.name for v in proto.graph.value_info} | {v.name for v in proto.graph.output}
     assert {name for node in proto.graph.node for name in node.output} <= known
     assert len({node.name for node in proto.graph.node}) == len(proto.graph.node)

@@ -29,7 +29,7 @@ def load_onnx(
         path: a file, its bytes, or an `onnx.ModelProto`.
         data_format: "channels_last": inputs of three to five axes are (N, [[D,] H,] W, C) where the file has
             (N, C, ...), and so are outputs that the network computes as images. "channels_first": all shapes are the
-            file's.
+            file's. What `Model.save` wrote says itself that its channels are last and is taken as it is.
         input_shapes: for an input's name its shape in the file's order, in place of the file's; None for a size that
             may vary. Sizes that are fixed allow more to be computed now.
         constants: for an input's name a value that it always has.
@@ -63,9 +63,10 @@ def load_onnx(
     if data_format not in ("channels_last", "channels_first"):
         raise ValueError(f"load_onnx: data_format expects 'channels_last' or 'channels_first', got {data_format!r}")
     graph, source = read(path)
+    turned = data_format == "channels_last" and not graph.channels_last
     try:
         graph = rewritten(graph, fold_batch_norm)
-        return Importer(graph, source, data_format == "channels_last", input_shapes, constants).model(name)
+        return Importer(graph, source, turned, input_shapes, constants).model(name)
     except BREAKAGE as error:
         if isinstance(error, ValueError) and str(error).startswith(source):
             raise

@@ -16,6 +16,10 @@ OLDEST_OPSET = 6  # in which what networks use is as in 7, apart from broadcasti
 _OWN_DOMAINS = ("", "ai.onnx")
 
 
+# What files that this library wrote say of their inputs and outputs, among their metadata.
+DATA_FORMAT = "cnnfast.data_format"
+
+
 @dataclass
 class NodeData:
     """A node of the file.
@@ -49,6 +53,7 @@ class GraphData:
     inputs: dict[str, tuple[int, list[int | str | None] | None]]
     outputs: dict[str, int]
     functions: Mapping[tuple[str, str], FunctionData] = field(default_factory=dict)
+    channels_last: bool = False  # whether the file says that its inputs and outputs lie so
 
 
 @dataclass
@@ -116,6 +121,8 @@ class _Reader:
             )
         graph = self.graph(model.graph, opset)
         graph.functions = functions
+        texts = {entry.key: entry.value for entry in model.metadata_props}
+        graph.channels_last = texts.get(DATA_FORMAT) == "channels_last"
         return graph
 
     def opset(self, imports: Any) -> int:

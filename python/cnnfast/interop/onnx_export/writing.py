@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 import cnnfast
+from cnnfast.interop.onnx.reading import DATA_FORMAT
 from cnnfast.interop.onnx_export.builder import Builder
 from cnnfast.interop.onnx_export.graph import graph_of, input_value, run
 from cnnfast.interop.onnx_export.values import Value, channels_second, plain_order
@@ -36,7 +37,7 @@ def onnx_model(onnx: Any, model: Any, opset: int, channels_first: bool, metadata
     outputs = [b.ordered(value, _outer_order(value.rank, channels_first)) for value in found]
     _name_outputs(b, outputs, names[0], names[1])
     outputs = [Value(n, v.shape, v.order, v.dtype) for n, v in zip(names[1], outputs, strict=True)]
-    return _assembled(b, model, inputs, outputs, metadata)
+    return _assembled(b, model, inputs, outputs, metadata, channels_first)
 
 
 def _outer_order(rank: int, channels_first: bool) -> tuple[int, ...]:
@@ -82,7 +83,9 @@ def _needed(b: Builder, outputs: list[Value]) -> tuple[list[Any], list[str]]:
     return nodes[::-1], [name for name in b.constants if name in wanted]
 
 
-def _assembled(b: Builder, model: Any, inputs: list[Value], outputs: list[Value], metadata: Mapping[str, Any]) -> Any:
+def _assembled(
+    b: Builder, model: Any, inputs: list[Value], outputs: list[Value], metadata: Mapping[str, Any], channels_first: bool
+) -> Any:
     helper, proto = b.onnx.helper, b.onnx.TensorProto
     nodes, kept = _needed(b, outputs)
     size = sum(b.constants[name].nbytes for name in kept)
@@ -105,9 +108,8 @@ def _assembled(b: Builder, model: Any, inputs: list[Value], outputs: list[Value]
         producer_name="cnnfast",
         producer_version=cnnfast.__version__,
     )
-    if metadata:
-        texts = {key: v if isinstance(v, str) else json.dumps(v) for key, v in metadata.items()}
-        helper.set_model_props(whole, texts)
+    texts = {key: v if isinstance(v, str) else json.dumps(v) for key, v in metadata.items()}
+    helper.set_model_props(whole, {DATA_FORMAT: "channels_first" if channels_first else "channels_last", **texts})
     return b.onnx.shape_inference.infer_shapes(whole, check_type=True, strict_mode=True, data_prop=True)
 
 
