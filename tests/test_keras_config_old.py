@@ -224,5 +224,7 @@ def test_what_keras_does_not_have_is_not_written():
         with pytest.raises(ValueError, match="to_keras_config"):
             to_keras_config(Model(x, layer(x)))
     image = layers.Input((4, 4, 2))
+    with pytest.raises(ValueError, match=r"no padding=1; put a ZeroPadding layer before it"):
+        to_keras_config(Model(image, layers.Conv2D(2, 3, padding=1)(image)))
     with pytest.raises(ValueError, match=r"no operation like ops\.im2col"):
         to_keras_config(Model(image, ops.im2col(image, 3)))

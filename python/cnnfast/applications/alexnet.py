@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from cnnfast import layers
-from cnnfast.applications.building import Arguments, Network, PathLike, building, one_of
+from cnnfast.applications.building import Arguments, Network, PathLike, bordered, building, one_of
 from cnnfast.applications.imagenet_utils import decode_predictions, preprocessing
 from cnnfast.models import Model
 from cnnfast.symbolic import KerasTensor
@@ -92,7 +92,8 @@ def AlexNet(  # noqa: N802
         for number, (filters, groups) in enumerate(zip(chosen.filters, chosen.groups, strict=True), 1):
             what: Any = {"activation": "relu", "kernel_initializer": "he_normal", "name": chosen.names[number - 1]}
             if number == 1:
-                x = layers.Conv2D(filters, 11, 4, chosen.border, groups=groups, **what)(x)
+                x = bordered(x, chosen.border, "conv1_pad")
+                x = layers.Conv2D(filters, 11, 4, groups=groups, **what)(x)
             else:
                 x = layers.Conv2D(filters, 5 if number == 2 else 3, padding="same", groups=groups, **what)(x)
             if chosen.normalized and number < 3:

@@ -137,6 +137,19 @@ def one_of(owner: str, name: str, value: Any, known: Sequence[str]) -> str:
     return str(value)
 
 
+def bordered(x: Any, border: int, name: str) -> Any:
+    """An image with zeros around it, where there are to be any.
+
+    Keras's convolutions know no border but "same", which is not the same on all sides behind a stride.
+
+    Example:
+        >>> from cnnfast import layers
+        >>> bordered(layers.Input((6, 6, 3)), 1, "conv1_pad").shape
+        (None, 8, 8, 3)
+    """
+    return layers.ZeroPadding2D(border, name=name)(x) if border else x
+
+
 def halved_up(x: Any, name: str) -> Any:
     """The largest value of windows of 3 in steps of 2, the last of which may reach one pixel out of the image.
 

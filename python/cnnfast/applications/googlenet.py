@@ -18,7 +18,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from cnnfast import layers
-from cnnfast.applications.building import Arguments, Network, PathLike, building, halved_up, one_of
+from cnnfast.applications.building import Arguments, Network, PathLike, bordered, building, halved_up, one_of
 from cnnfast.applications.imagenet_utils import decode_predictions, preprocessing
 from cnnfast.models import Model
 from cnnfast.symbolic import KerasTensor
@@ -163,7 +163,9 @@ def _stem(x: Any, style: str) -> Any:
 def _convolution(x: Any, filters: int, size: int, name: str, style: str, strides: int = 1) -> Any:
     """A convolution, activated."""
     what: Any = {"kernel_initializer": "he_normal"}
-    padding = "same" if strides == 1 else size // 2
+    if strides > 1:
+        x = bordered(x, size // 2, f"{name}_pad")
+    padding = "same" if strides == 1 else "valid"
     if style == "paper":
         return layers.Conv2D(filters, size, strides, padding, activation="relu", name=name, **what)(x)
     x = layers.Conv2D(filters, size, strides, padding, use_bias=False, name=f"{name}_conv", **what)(x)

@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from cnnfast import layers
-from cnnfast.applications.building import Arguments, PathLike, building, one_of, pooled_classifier
+from cnnfast.applications.building import Arguments, PathLike, bordered, building, one_of, pooled_classifier
 from cnnfast.applications.imagenet_utils import decode_predictions, preprocessing
 from cnnfast.models import Model
 from cnnfast.symbolic import KerasTensor
@@ -237,10 +237,8 @@ class _Block:
         self, x: Any, number: int, filters: int, size: int, strides: int = 1, activated: bool = False
     ) -> Any:
         """A convolution with normalization, and perhaps ReLU."""
-        padding = "same" if strides == 1 else size // 2
-        return _convolution(
-            x, self._style, self._style.names(self._name, number), filters, size, strides, padding, activated
-        )
+        names = self._style.names(self._name, number)
+        return _convolution(x, self._style, names, filters, size, strides, activated=activated)
 
     def shortcut(self, x: Any, filters: int, strides: int) -> Any:
         """What is added at the end."""
@@ -261,9 +259,11 @@ def _convolution(
     filters: int,
     size: int,
     strides: int,
-    padding: str | int,
     activated: bool,
 ) -> Any:
+    if strides > 1:
+        x = bordered(x, size // 2, f"{names[0].removesuffix('_conv')}_pad")
+    padding = "same" if strides == 1 else "valid"
     what: Any = {"use_bias": style.keras, "kernel_initializer": style.initializer, "name": names[0]}
     x = layers.Conv2D(filters, size, strides, padding, **what)(x)
     x = layers.BatchNormalization(epsilon=style.epsilon, momentum=style.momentum, name=names[1])(x)
@@ -293,10 +293,7 @@ def _resnet(depth: int, arguments: Arguments, name: str, style: str, version: st
 
 def _stem(x: Any, style: _Style) -> Any:
     """A convolution and a pooling, a quarter of the size."""
-    names, padding = ("conv1", "bn1", "relu"), 3
-    if style.keras:
-        x = layers.ZeroPadding2D(3, name="conv1_pad")(x)
-        names, padding = ("conv1_conv", "conv1_bn", "conv1_relu"), 0
-    x = _convolution(x, style, names, 64, 7, 2, padding, activated=True)
+    names = ("conv1_conv", "conv1_bn", "conv1_relu") if style.keras else ("conv1", "bn1", "relu")
+    x = _convolution(x, style, names, 64, 7, 2, activated=True)
     x = layers.ZeroPadding2D(1, name="pool1_pad")(x)
     return layers.MaxPooling2D(3, 2, name="pool1_pool")(x)

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from cnnfast import layers
-from cnnfast.applications.building import Arguments, Network, PathLike, building
+from cnnfast.applications.building import Arguments, Network, PathLike, bordered, building
 from cnnfast.applications.imagenet_utils import decode_predictions, preprocessing
 from cnnfast.models import Model
 from cnnfast.symbolic import KerasTensor
@@ -64,7 +64,10 @@ def ZFNet(  # noqa: N802
         x: Any = net.image
         for number, (filters, size, strides, border) in enumerate(_CONVOLUTIONS, 1):
             what: Any = {"activation": "relu", "kernel_initializer": "he_normal", "name": f"conv{number}"}
-            x = layers.Conv2D(filters, size, strides, border, **what)(x)
+            if strides > 1:
+                x = bordered(x, border, f"conv{number}_pad")
+            padding = "same" if strides == 1 else "valid"
+            x = layers.Conv2D(filters, size, strides, padding, **what)(x)
             if number < 3:
                 x = layers.MaxPooling2D(3, 2, "same", name=f"pool{number}")(x)
                 x = layers.LocalResponseNormalization(name=f"norm{number}")(x)

@@ -107,6 +107,11 @@ def _input(layer: InputLayer) -> dict[str, Any]:
 
 def _layer(layer: Layer) -> dict[str, Any]:
     config = layer.get_config()
+    if "kernel_size" in config and isinstance(config.get("padding"), (int, tuple, list)):
+        raise ValueError(
+            f"to_keras_config: {layer.name}: Keras has no padding={config['padding']!r}; put a ZeroPadding layer "
+            "before it, or save as .safetensors"
+        )
     if config.pop("learning_rate_multiplier", 1.0) != 1.0:
         raise ValueError(f"to_keras_config: {layer.name}: Keras has no learning_rate_multiplier")
     for key in ("input_shape", *_NOT_TAKEN.get(type(layer).__name__, ())):
