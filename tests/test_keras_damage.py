@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 import cnnfast
+from cnnfast.interop.hdf5 import Contents
 from cnnfast.interop.hdf5_writer import Group, hdf5_bytes
 
 h5py = pytest.importorskip("h5py")
@@ -293,3 +294,15 @@ def test_lists_of_names_that_lie(model, tmp_path, attribute):
         group = file["model_weights"] if attribute == "layer_names" else file["model_weights/conv"]
         group.attrs[attribute] = [b"../../x", b"norm"]
     refused(model, path)
+
+
+@pytest.mark.parametrize(("padding", "data"), [("NULLTERM", b"conv\0x"), ("NULLPAD", b"conv"), ("SPACEPAD", b"conv  ")])
+def test_text_of_a_fixed_size_ends_where_its_type_says(tmp_path, padding, data):
+    path = tmp_path / "a.h5"
+    with h5py.File(path, "w") as file:
+        kind = h5py.h5t.C_S1.copy()
+        kind.set_size(6)
+        kind.set_strpad(getattr(h5py.h5t, f"STR_{padding}"))
+        attribute = h5py.h5a.create(file.id, b"name", kind, h5py.h5s.create(h5py.h5s.SCALAR))
+        attribute.write(np.array(data, "S6"), mtype=kind)
+    assert Contents(path.read_bytes()).text("", "name") == "conv"

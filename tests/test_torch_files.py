@@ -75,6 +75,17 @@ def test_what_pytorch_writes_is_read(tmp_path):
                 assert found[key].flags.writeable
 
 
+@pytest.mark.parametrize("legacy", [False, True])
+def test_values_that_pytorch_negates_late(tmp_path, legacy):
+    """Conjugates, and imaginary parts of them, are stored as they were before, with a mark."""
+    torch = pytest.importorskip("torch")
+    numbers = torch.randn(5, dtype=torch.cfloat).conj()
+    path = tmp_path / "net.pth"
+    for late in (numbers, numbers.imag, numbers.real):
+        torch.save({"x": late}, path, _use_new_zipfile_serialization=not legacy)
+        assert np.array_equal(read_torch(path)["x"], late.resolve_conj().resolve_neg().numpy())
+
+
 def test_written_files_are_read_by_pytorch(tmp_path):
     torch = pytest.importorskip("torch")
     rng = np.random.default_rng(0)
@@ -269,6 +280,17 @@ def test_many_instructions_are_refused(tmp_path):
     assert "instructions" in refusal(tmp_path, archived(b"\x80\x02" + b"N0" * 2_100_000 + b"."))
     long = name("_codecs", "encode") + b"q\x00" + b"(" + text("a" * 100_000) + text("latin1") + b"tq\x01"
     data = archived(b"\x80\x02" + long + b"h\x00h\x01R" * 1000 + b".")
+    assert quickly(lambda: refusal(tmp_path, data))
+
+
+def test_names_do_not_grow_without_end(tmp_path):
+    """A long key before many entries, or one that many tensors share."""
+    long = text("k" * 300_000)
+    data = archived(b"\x80\x02}" + long + b"](" + b"N" * 200_000 + b"es.")
+    assert quickly(lambda: refusal(tmp_path, data))
+    assert "a name of more than 512 characters, 'kkkk" in refusal(tmp_path, data)
+    one = b"}" + long + b"q\x00" + tensor((0,), (1,)) + b"q\x01s"
+    data = archived(b"\x80\x02](" + one + b"}h\x00h\x01s" * 10_000 + b"e.", data_0=FOUR)
     assert quickly(lambda: refusal(tmp_path, data))
 
 

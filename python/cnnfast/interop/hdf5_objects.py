@@ -25,6 +25,7 @@ class Type(NamedTuple):
     dtype: np.dtype[Any] | None
     size: int
     text: bool = False
+    padding: int = 1  # of text of a fixed size: it ends at a zero, or is filled up with zeros, or with blanks
     half: bool = False  # the upper half of a float32
 
 
@@ -290,7 +291,7 @@ class Objects:
             if (size, exponent, mantissa) in ((2, 5, 10), (4, 8, 23), (8, 11, 52)):
                 return Type(np.dtype(f"{order}f{size}"), size)
         if kind == 3:
-            return Type(None, size, text=True)
+            return Type(None, size, text=True, padding=low & 15)
         if kind == 5 and size == 2:  # how h5py keeps bfloat16
             return Type(np.dtype("<u2"), size, half=True)
         if kind == 9 and low & 15 == 1 and size == 16:
@@ -318,7 +319,7 @@ class Objects:
         if count * width > start + length - place:
             raise ValueError(f"damaged: the attribute {name!r} is longer than its message")
         items = [self._bytes(place + width * number, width) for number in range(count)]
-        texts = [item.rstrip(b"\0") if kind.size else self._from_heap(item) for item in items]
+        texts = [_unpadded(item, kind.padding) if kind.size else self._from_heap(item) for item in items]
         found = [text.decode() for text in texts]
         return name, found if shape else found[0]
 
@@ -348,3 +349,9 @@ class Objects:
             self._spend(size // 16)
             yield index, self._bytes(place + 16, size)
             place += 16 + size + -size % 8
+
+
+def _unpadded(text: bytes, padding: int) -> bytes:
+    if padding == 0:
+        return text.split(b"\0", 1)[0]
+    return text.rstrip(b" " if padding == 2 else b"\0")

@@ -17,6 +17,7 @@ from cnnfast.models.files import PathLike, check_readable
 
 MOST_DEPTH = 32  # of dictionaries in dictionaries
 MOST_ENTRIES = 250_000
+MOST_NAME = 512  # characters of a name with those before it; PyTorch's have some dozens
 # How many times the file's size all arrays may have: tensors may share storages, and repeat elements by strides of 0.
 MOST_COPIES = 8
 
@@ -104,6 +105,8 @@ def _tensors(root: Any) -> Iterator[tuple[str, TensorView]]:
     left = MOST_ENTRIES
     while stack:
         name, value, depth = stack.pop()
+        if len(name) > MOST_NAME and isinstance(value, (TensorView, dict, list, tuple)):
+            raise ValueError(f"refused: a name of more than {MOST_NAME} characters, {name[:40]!r}...")
         if isinstance(value, TensorView):
             yield name or "tensor", value
         elif isinstance(value, (dict, list, tuple)):

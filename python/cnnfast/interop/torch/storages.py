@@ -66,13 +66,15 @@ class Storage:
 
 @dataclass(frozen=True)
 class TensorView:
-    """A tensor as a file describes it; strides and offset in elements."""
+    """A tensor as a file describes it; strides and offset in elements, and what its values still lack."""
 
     storage: Storage
     type: ElementType
     offset: int
     shape: tuple[int, ...]
     strides: tuple[int, ...]
+    negative: bool = False
+    conjugate: bool = False
 
     @property
     def elements(self) -> int:
@@ -99,6 +101,10 @@ class TensorView:
             strides = [n * code.itemsize for n in self.strides]
             view = np.lib.stride_tricks.as_strided(row, self.shape, strides, writeable=False)
             array = view.astype(native, order="C")
+        if self.conjugate:
+            array = np.conjugate(array)
+        if self.negative:
+            array = np.negative(array)
         return bfloat16(array) if self.type.name == "bfloat16" else array
 
 
@@ -146,6 +152,7 @@ def _short(value: Any) -> str:
 
 
 def _tensor(machine: Machine, given: tuple[Any, ...], type: ElementType | None = None) -> TensorView:
+    negative, conjugate = _pending(given[6 if type is None else 7 :])
     if len(given) < 4 or not isinstance(given[0], Storage):
         raise ValueError("damaged: a tensor expects a storage, an offset, sizes and strides")
     storage, offset, shape, strides = given[:4]
@@ -163,7 +170,18 @@ def _tensor(machine: Machine, given: tuple[Any, ...], type: ElementType | None =
         raise ValueError(
             f"damaged: a tensor of shape {sizes}, strides {steps} from element {start} on in a storage of {held}"
         )
-    return TensorView(storage, type, start, sizes, steps)
+    if (negative or conjugate) and np.dtype(type.code).kind not in ("fc" if negative else "c"):
+        raise ValueError(f"refused: a negated or conjugated view of type {type.name}")
+    return TensorView(storage, type, start, sizes, steps, negative, conjugate)
+
+
+def _pending(rest: tuple[Any, ...]) -> tuple[bool, bool]:
+    """Whether a tensor is the negative, and the conjugate, of what its storage holds: PyTorch computes them late."""
+    if not rest or rest[0] is None:
+        return False, False
+    if len(rest) > 1 or not isinstance(rest[0], dict) or not rest[0].keys() <= {"neg", "conj"}:
+        raise ValueError("refused: a tensor with unknown properties")
+    return rest[0].get("neg") is True, rest[0].get("conj") is True
 
 
 def _typed_tensor(machine: Machine, given: tuple[Any, ...]) -> TensorView:
