@@ -208,3 +208,24 @@ def test_truth_values_and_positions_leave_as_they_are(tmp_path):
     above, best = run(tmp_path / "m.onnx", [inputs])
     np.testing.assert_array_equal(above, inputs > 0.5)
     np.testing.assert_array_equal(best, inputs.argmax(-1))
+
+
+@pytest.mark.parametrize(("axis", "shape"), [(0, (2, 3, 4)), (1, (6, 2, 3)), (None, (2, 3))])
+def test_positions_in_a_table_may_be_computed(axis, shape, tmp_path):
+    table = np.random.default_rng(0).normal(size=(6, 4)).astype(np.float32)
+    positions = layers.Input((3,), batch_size=2, dtype="int32")
+    model, path = Model(positions, ops.take(table, positions, axis)), tmp_path / "table.onnx"
+    exported(model, path)
+    given = np.array([[0, 3, 1], [-1, 2, -2]], np.int32)
+    found = run(path, [given.astype(np.float32)])[0]
+    assert found.shape == shape
+    assert_same(found, np.take(table, given, axis))
+
+
+def test_positions_in_images_may_be_computed(tmp_path):
+    image, positions = layers.Input((5, 4, 3), batch_size=2), layers.Input((1,), batch_size=2, dtype="int32")
+    y = ops.take(layers.Conv2D(2, 1)(image), positions, 1)
+    model, path = Model([image, positions], ops.sum(y, (3, 4))), tmp_path / "images.onnx"
+    exported(model, path)
+    x = [np.random.default_rng(0).normal(size=(2, 5, 4, 3)).astype(np.float32), np.array([[4], [-4]], np.float32)]
+    assert_same(run(path, x)[0], np.asarray(model(x)))

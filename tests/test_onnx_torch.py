@@ -194,3 +194,24 @@ def test_exported_networks_compute_what_pytorch_does(make, shape, open_sizes, dy
         theirs = theirs.detach().numpy()
         assert np.asarray(mine).shape == theirs.shape
         np.testing.assert_allclose(np.asarray(mine), theirs, rtol=1e-4, atol=1e-5)
+
+
+class Enlarged(nn.Module):
+    """An image by a factor that is no binary fraction."""
+
+    def __init__(self, factor):
+        super().__init__()
+        self.factor = factor
+
+    def forward(self, x):
+        return F.interpolate(x, scale_factor=self.factor, mode="nearest")
+
+
+@pytest.mark.parametrize("factor", [0.3, 0.6, 0.7, 1.3, 1.7])
+def test_neighbours_at_decimal_factors_are_pytorchs(factor, tmp_path):
+    path, x = tmp_path / "factor.onnx", torch.randn(1, 1, 20, 23)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        torch.onnx.export(Enlarged(factor), (x,), path, dynamo=False)
+    found = load_onnx(path, data_format="channels_first")(x.numpy())
+    np.testing.assert_array_equal(found, Enlarged(factor)(x).numpy())

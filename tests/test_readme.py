@@ -91,6 +91,9 @@ def test_extras_exist(name):
     extras = set(re.findall(r"^(\w+) = ", section, re.MULTILINE))
     named = set(re.findall(r"(?:cnnfast|\.)\[(\w+)\]", text_of(name)))
     assert named == extras
+    (everything,) = re.findall(r"^all = .*\[(.*?)\]", section, re.MULTILINE)
+    (row,) = re.findall(r"^\| `cnnfast\[all\]` \|(.*)\|$", text_of(name), re.MULTILINE)
+    assert set(re.findall(r"`(\w+)`", row)) == set(everything.split(","))
 
 
 @pytest.mark.parametrize("name", DOCUMENTS)

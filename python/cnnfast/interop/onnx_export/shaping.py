@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
@@ -159,8 +160,10 @@ def index(b: Builder, x: Value, key: Any) -> Value:
     return expand_dims(b, y, added) if added else y
 
 
-def take(b: Builder, x: Value, indices: Any, axis: int | None = None) -> Value:
-    """Elements at positions along an axis."""
+def take(b: Builder, x: Any, indices: Any, axis: int | None = None) -> Value:
+    """Elements at positions along an axis; the positions, or what they are taken from, may be computed."""
+    if isinstance(indices, Value):
+        return _looked_up(b, x, indices, axis)
     if axis is None:
         x, axis = b.made("Reshape", [b.ordered(x), b.integers([-1])], (None,), None, x.dtype), 0
     positions = np.asarray(indices)
@@ -173,6 +176,20 @@ def take(b: Builder, x: Value, indices: Any, axis: int | None = None) -> Value:
     order = x.order if positions.ndim == 1 else plain_order(len(shape))
     inputs: list[Value | str] = [x, b.constant(positions.astype(np.int64))]
     return b.made("Gather", inputs, shape, order, x.dtype, axis=x.place(a))
+
+
+def _looked_up(b: Builder, x: Any, indices: Value, axis: int | None) -> Value:
+    """Elements of a table, which may be a weight, at positions that the graph computes."""
+    table = b.ordered(x) if isinstance(x, Value) else b.weight(x, "table")
+    shape, dtype = tuple(np.shape(x)), x.dtype if isinstance(x, Value) else "float32"
+    if axis is None:
+        shape = (None if None in shape else math.prod(n for n in shape if n is not None),)
+        table, axis = b.made("Reshape", [table, b.integers([-1])], shape, None, dtype), 0
+    (a,) = normal_axes(axis, len(shape))
+    positions = b.ordered(indices)
+    if positions.dtype != "int64":
+        positions = b.like("Cast", positions, dtype="int64", to=b.onnx.TensorProto.INT64)
+    return b.made("Gather", [table, positions], (*shape[:a], *indices.shape, *shape[a + 1 :]), None, dtype, axis=a)
 
 
 def split(b: Builder, x: Value, indices_or_sections: Any, axis: int = 0) -> list[Value]:
