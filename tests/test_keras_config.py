@@ -306,6 +306,7 @@ OPERATIONS = {
     "conditions": lambda ops, x: ops.where(x > 0.0, ops.sqrt(ops.abs(x)), ops.exp(x)),
     "pooling": lambda ops, x: ops.max_pool(x, 2) + ops.average_pool(x, 2, padding="valid"),
     "norms": lambda ops, x: ops.normalize(x, axis=-1) + ops.var(x, axis=(0, 1), keepdims=True),
+    "lengths": lambda ops, x: ops.norm(x, axis=-1, keepdims=True) + ops.norm(x, 1, axis=1, keepdims=True),
     "products": lambda ops, x: ops.matmul(x, ops.swapaxes(x, 1, 2)) + ops.einsum("bic,bjc->bij", x, x),
     "rearranged": lambda ops, x: ops.flip(ops.roll(x, 1, axis=1), axis=2) + ops.tile(x[:, :1], (1, 4, 1)),
     "padding": lambda ops, x: ops.pad(x, [[0, 0], [1, 1], [0, 0]]),

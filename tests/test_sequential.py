@@ -98,6 +98,17 @@ def test_models_in_models():
         np.testing.assert_array_equal(a, b)
 
 
+def test_parts_of_a_frozen_model_may_be_freed(tmp_path):
+    inner = models.Sequential([layers.Dense(5, activation="relu"), layers.Dense(4)], name="inner")
+    outer = models.Sequential([layers.Input((3,)), inner, layers.Dense(2)])
+    inner.trainable = False
+    inner.layers[-1].trainable = True
+    outer.save(tmp_path / "freed.keras")
+    for model in (outer, models.load_model(tmp_path / "freed.keras")):
+        assert [w.shape for w in model.trainable_weights] == [(5, 4), (4,), (4, 2), (2,)]
+        assert model.layers[0].trainable_weights == []
+
+
 def test_an_unbuilt_model_says_so():
     model = models.Sequential([layers.Dense(3)], name="bare")
     for ask in (model.summary, lambda: model.output_shape, model.count_params):
@@ -228,6 +239,16 @@ def test_sample_and_class_weights():
     by_class = np.array([1.0, 5.0, 0.0])
     history = model.fit(x, y, class_weight={1: 5.0, 2: 0.0}, verbose=0)
     assert history.history["loss"][0] == pytest.approx((losses * by_class[y]).mean(), rel=1e-4)
+    with pytest.raises(TypeError, match="class_weight expects class numbers as keys, got '1'"):
+        model.fit(x, y, class_weight={"1": 5.0}, verbose=0)
+
+
+def test_two_arrays_for_one_input_are_refused():
+    model = models.Sequential([layers.Input((4, 3)), layers.Flatten(), layers.Dense(2)], name="one")
+    x = np.ones((5, 4, 3), np.float32)
+    for ask in (model, model.predict):
+        with pytest.raises(ValueError, match="one expects 1 input, got 2"):
+            ask([x, x])
 
 
 def test_images_of_bytes_are_taken_as_they_are():

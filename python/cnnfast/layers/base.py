@@ -84,6 +84,7 @@ class Layer(Described, Penalised):
     _names_errors = True  # containers leave that to the layers they hold
     _parts: tuple[Any, ...] | None = None
     _locked_when_built = True  # no more weights then
+    _parts_decide = False  # whether parts freed by themselves train inside of what holds it while it is frozen
     input_spec: Any = None
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
@@ -369,12 +370,16 @@ class Layer(Described, Penalised):
         """The weights that training changes; none where the layer is frozen."""
         if not self._trainable:
             return []
+        return list(dict.fromkeys(self._trained()))  # a part that is held twice counts once
+
+    def _trained(self) -> list[Variable]:
         found = [v for v in self._own_trained if v.trainable]
         if self._parts == ():
             return found
         for layer in self.sublayers():
-            found += layer.trainable_weights
-        return list(dict.fromkeys(found))  # a part that is held twice counts once
+            if layer._trainable or layer._parts_decide:
+                found += layer._trained()
+        return found
 
     trainable_variables = trainable_weights
 

@@ -221,6 +221,9 @@ class Graph:
         if not isinstance(structure, (list, tuple)):
             if isinstance(given, (list, tuple)) and len(given) == 1:
                 return [given[0]]
+            axes = len(self.inputs[0].shape)
+            if isinstance(given, (list, tuple)) and given and all(np.ndim(part) == axes for part in given):
+                raise ValueError(f"{self.owner} expects 1 input, got {len(given)}")
             return [given]
         values = leaves(given)
         if len(values) != len(self.inputs):

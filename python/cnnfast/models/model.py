@@ -55,6 +55,7 @@ class Model(Trainer, Layer):
 
     _names_errors = False
     _locked_when_built = False
+    _parts_decide = True
     _graph: Graph | None = None
     built_for: Any = None  # the inputs' shapes, of a subclass that made its weights from them
 

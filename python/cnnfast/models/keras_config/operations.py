@@ -25,6 +25,7 @@ _IMAGE = ("affine_transform", "crop_images", "extract_patches", "pad_images", "r
 _PLACES = {
     "core": "cast convert_to_tensor scatter scatter_update slice slice_update stop_gradient unstack",
     "image": " ".join(_IMAGE),
+    "linalg": "norm",
     "math": "in_top_k logsumexp rsqrt segment_sum top_k",
     "nn": "adaptive_average_pool adaptive_max_pool average_pool batch_normalization binary_crossentropy "
     "categorical_crossentropy celu conv conv_transpose depth_to_space depthwise_conv elu gelu glu hard_shrink "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numbers as numbers_of
 from collections.abc import Mapping
 from typing import Any
 
@@ -156,7 +157,7 @@ def weights_by_class(owner: str, y: Any, class_weight: Mapping[int, float]) -> n
 
     Raises:
         ValueError: there are several outputs, or the labels are neither class numbers nor one-hot rows.
-        TypeError: a weight is not a number.
+        TypeError: a weight or a class number is not a number.
 
     Example:
         >>> weights_by_class("fit", np.array([0, 1]), {1: 3.0})
@@ -174,6 +175,8 @@ def weights_by_class(owner: str, y: Any, class_weight: Mapping[int, float]) -> n
     weights = np.ones(labels.shape, np.float32)
     numbers = np.round(labels)
     for number, weight in class_weight.items():
+        if not isinstance(number, numbers_of.Real):
+            raise TypeError(f"{owner}: class_weight expects class numbers as keys, got {number!r}")
         weights[numbers == number] = real(owner, f"class_weight[{number}]", weight)
     return weights
 
