@@ -57,6 +57,11 @@ def test_errors(tmp_path):
         Sequential([layers.Dense(2)]).save_weights(tmp_path / "x.safetensors")
 
 
+def test_a_missing_folder_is_named(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"net\.safetensors: there is no folder .*missing$"):
+        small().save(tmp_path / "missing" / "net.safetensors")
+
+
 @pytest.mark.parametrize("task", ["save", "save_weights", "load_weights"])
 def test_an_unknown_suffix_raises(tmp_path, task):
     (tmp_path / "w.dat").write_bytes(b"")

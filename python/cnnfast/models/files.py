@@ -21,7 +21,13 @@ ORDER = "weights"  # the header's entry with the weights' names in the model's o
 
 
 def write_atomically(path: Path, data: bytes) -> None:
-    """Put a file in its place whole or not at all: it is written beside it and moved when it is on the disk."""
+    """Put a file in its place whole or not at all: it is written beside it and moved when it is on the disk.
+
+    Raises:
+        OSError: that cannot be done; FileNotFoundError where there is no such folder.
+    """
+    if not path.parent.is_dir():
+        raise FileNotFoundError(f"{path}: there is no folder {path.parent}")
     descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
     try:
         with os.fdopen(descriptor, "wb") as file:
