@@ -361,6 +361,13 @@ def test_files_by_their_suffix(tmp_path):
         model.save(tmp_path / "net.pth")
 
 
+def test_a_shape_that_does_not_fit_is_told_with_the_file(tmp_path):
+    save_torch({"0.weight": np.ones((2, 3), np.float32), "0.bias": np.ones(2, np.float32)}, tmp_path / "net.pth")
+    model = Sequential([layers.Input((3,)), layers.Dense(5, name="0")])
+    with pytest.raises(ValueError, match=r"net\.pth: '0\.weight' of shape \(2, 3\) does not fit"):
+        model.load_weights(tmp_path / "net.pth")
+
+
 def test_mismatches_may_be_skipped(tmp_path):
     state = {key: value for key, value in state_of_small().items() if not key.startswith("fc")}
     save_torch(state, tmp_path / "net.pth")

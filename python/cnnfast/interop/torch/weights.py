@@ -67,7 +67,10 @@ def load_torch_weights(
         raise ValueError(f"{model.name}: load_torch_weights expects a built model; build it or call it first")
     where, tensors = _tensors_of(source)
     parts = parts_in_order(model)
-    matches = matched(tensors, parts, mapping, strict)
+    try:
+        matches = matched(tensors, parts, mapping, strict)
+    except ValueError as error:
+        raise ValueError(f"{where}: {error}") from None
     found = {match.slot.path for match in matches}
     used = {match.source for match in matches}
     report = LoadReport(
