@@ -99,6 +99,8 @@ def test_steps_of_ones_own():
 
 
 def test_a_model_of_two_networks_without_a_call():
+    keras.utils.set_random_seed(0)
+
     class Rivals(models.Model):
         def __init__(self):
             super().__init__()
@@ -124,7 +126,7 @@ def test_a_model_of_two_networks_without_a_call():
             return {"judged": self.judged.result()}
 
     model = Rivals()
-    model.compile(optimizers.SGD(0.01), optimizers.SGD(0.01))
+    model.compile(optimizers.SGD(0.0001), optimizers.SGD(0.01))  # the judge learns faster
     before = model.maker.get_weights()
     history = model.fit(X, epochs=3, batch_size=4, verbose=0).history
     assert list(history) == ["judged"]
