@@ -120,32 +120,33 @@ class PhaseGradient {
   std::vector<int64_t> taps_;
 };
 
-// Of the phases, `count` in all, the one with the most taps: it has the most work.
-WindowSource largest_phase(const ConvShape& shape, size_t* count) {
+// Of the phases the one with the most taps: it has the most work.
+WindowSource largest_phase(const ConvShape& shape) {
   const auto fewer_taps = [](const Phase& a, const Phase& b) { return a.taps.size() < b.taps.size(); };
   WindowSource source{{}, shape.out_channels, shape.group_out_channels()};
   for (size_t i = 0; i < 3; ++i) {
     const std::vector<Phase> phases = phases_of(shape.axis[i]);
     source.axis[i] = std::max_element(phases.begin(), phases.end(), fewer_taps)->axis;
-    *count *= phases.size();
   }
   return source;
 }
 
 // Columns need fewer products where windows leave dy, but are written and added up: that pays for many channels of dy.
-bool columns_are_quicker(const ConvShape& shape, const WindowSource& phase) {
+bool takes_columns(const ConvShape& shape) {
   constexpr int64_t kChannelsForEach = 8;
-  return columns_pay(shape) &&
-         !(shape.out_channels <= kChannelsForEach * shape.in_channels && lines_pay(phase, shape.in_channels));
+  if (!columns_pay(shape)) return false;
+  const bool few = shape.out_channels <= kChannelsForEach * shape.in_channels;
+  return !(few && lines_pay(largest_phase(shape), shape.in_channels));
 }
 
 }  // namespace
 
 std::string backward_data_route(const ConvShape& shape) {
   if (has_few_rows(shape)) return few_rows_route().name();
+  if (takes_columns(shape)) return "columns";
+  const WindowSource source = largest_phase(shape);
   size_t count = 1;
-  const WindowSource source = largest_phase(shape, &count);
-  if (columns_are_quicker(shape, source)) return "columns";
+  for (const Axis& axis : shape.axis) count *= phases_of(axis).size();
   const ConvAlgorithm algorithm =
       can_run(shape.algorithm, source, shape.groups) ? shape.algorithm : ConvAlgorithm::direct;
   const std::string name =
@@ -160,8 +161,7 @@ void conv_transposed(const ConvShape& shape, const float* dy, const float* w, co
     few_rows_backward_data(shape, dy, w, bias, activation, alpha, dx);
     return;
   }
-  size_t phases = 1;
-  if (columns_are_quicker(shape, largest_phase(shape, &phases))) {
+  if (takes_columns(shape)) {
     conv_transposed_columns(shape, dy, w, bias, activation, alpha, dx);
     return;
   }
