@@ -10,8 +10,7 @@ import numpy as np
 import pytest
 
 import cnnfast
-from cnnfast.interop.hdf5 import Contents
-from cnnfast.interop.hdf5_writer import Group, hdf5_bytes
+from cnnfast.interop.hdf5 import Contents, Group, hdf5_bytes
 
 h5py = pytest.importorskip("h5py")
 DATA = Path(__file__).parent / "data"
@@ -229,14 +228,19 @@ CHANGES = {
     "a virtual array": (virtual, "other arrays"),
     "references": (
         lambda file, group: group.create_dataset("0", (3, 3, 2, 3), h5py.ref_dtype),
-        "never written",
+        "expects numbers",
     ),
     "text": (lambda file, group: group.create_dataset("0", data=np.full((3, 3, 2, 3), b"1.0")), "expects numbers"),
-    "a huge shape": (lambda file, group: group.create_dataset("0", (1 << 20, 1 << 20), "f4"), "never written"),
+    "a huge shape": (lambda file, group: group.create_dataset("0", (1 << 20, 1 << 20), "f4"), "expects shape"),
+    "nothing yet": (lambda file, group: group.create_dataset("0", (3, 3, 2, 3), "f4"), "never written"),
+    "no chunk yet": (
+        lambda file, group: group.create_dataset("0", (3, 3, 2, 3), "f4", chunks=True),
+        "never written",
+    ),
     "another shape": (lambda file, group: group.create_dataset("0", data=np.zeros(54, "f4")), "expects shape"),
-    "compression": (
-        lambda file, group: group.create_dataset("0", data=np.zeros((9, 9)), compression="gzip"),
-        "not read",
+    "other compression": (
+        lambda file, group: group.create_dataset("0", data=np.zeros((3, 3, 2, 3)), compression="lzf"),
+        "filter lzf are not read",
     ),
     "nothing": (lambda file, group: None, "expects 2 arrays, got 1"),
     "a group": (lambda file, group: group.create_group("0"), "expects 2 arrays, got 1"),

@@ -16,8 +16,7 @@ import zlib
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from cnnfast.interop.hdf5 import opened_hdf5
-from cnnfast.interop.hdf5_writer import hdf5_bytes
+from cnnfast.interop.hdf5 import hdf5_bytes, opened_hdf5
 from cnnfast.interop.keras_compile import compile_loaded, keras_compile_config
 from cnnfast.interop.keras_models import WRITTEN_AS, json_of, make_model, no_metadata, refuse_unsafe
 from cnnfast.interop.keras_weights import assign_stored, check_built, weights_tree

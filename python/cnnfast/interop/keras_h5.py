@@ -8,8 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from cnnfast.interop import keras_optimizer
-from cnnfast.interop.hdf5 import Contents, opened_hdf5
-from cnnfast.interop.hdf5_writer import Group, hdf5_bytes
+from cnnfast.interop.hdf5 import Contents, Group, hdf5_bytes, opened_hdf5
 from cnnfast.interop.keras_compile import compile_loaded, keras_compile_config
 from cnnfast.interop.keras_models import WRITTEN_AS, json_of, make_model, no_metadata, refuse_unsafe
 from cnnfast.interop.keras_ordered import (

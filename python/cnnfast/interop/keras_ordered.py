@@ -13,8 +13,7 @@ import numpy as np
 
 from cnnfast.autograd import Variable
 from cnnfast.interop import keras_optimizer
-from cnnfast.interop.hdf5 import Contents
-from cnnfast.interop.hdf5_writer import Group
+from cnnfast.interop.hdf5 import Contents, Group
 from cnnfast.interop.keras_weights import Assignments
 from cnnfast.models.saving import named_weights
 

@@ -9,8 +9,7 @@ from typing import Any
 import numpy as np
 
 from cnnfast.interop import keras_optimizer
-from cnnfast.interop.hdf5 import Contents, opened_hdf5
-from cnnfast.interop.hdf5_writer import Group, hdf5_bytes
+from cnnfast.interop.hdf5 import Contents, Group, hdf5_bytes, opened_hdf5
 from cnnfast.interop.keras_paths import layer_paths, variables_at
 from cnnfast.models.files import PathLike, may_write, write_atomically
 

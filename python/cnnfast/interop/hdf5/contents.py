@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import math
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from cnnfast.interop.hdf5_objects import Array, Folder, Objects
+from cnnfast.interop.hdf5.objects import Array, Folder, Objects
 from cnnfast.models.files import PathLike, check_readable
 
 _DEEPEST = 100  # levels of groups; models within models take two or three each
@@ -28,7 +27,7 @@ class Contents:
         ValueError: it is damaged, leads out of the file, or nests groups too deeply.
 
     Example:
-        >>> from cnnfast.interop.hdf5_writer import Group, hdf5_bytes
+        >>> from cnnfast.interop.hdf5 import Group, hdf5_bytes
         >>> root = Group({"backend": "numpy"})
         >>> root.at("a/b").members["c"] = np.ones(2, np.float32)
         >>> contents = Contents(hdf5_bytes(root))
@@ -37,7 +36,6 @@ class Contents:
     """
 
     def __init__(self, data: bytes) -> None:
-        self._size = len(data)
         self._objects = Objects(data)
         self.groups: dict[str, Folder] = {}
         self.arrays: dict[str, Array] = {}
@@ -66,7 +64,7 @@ class Contents:
 
     def elements(self) -> int:
         """How many numbers the file's arrays can really hold, whatever their shapes say."""
-        return min(self._size, sum(math.prod(array.shape) for array in self.arrays.values()))
+        return self._objects.elements(self.arrays.values())
 
     def names(self, path: str) -> list[str]:
         """The names of the arrays in a group."""
