@@ -13,6 +13,7 @@ void bind_local_response(pybind11::module_& module);
 void bind_prelu(pybind11::module_& module);
 void bind_elementwise(pybind11::module_& module);
 void bind_conv(pybind11::module_& module);
+void bind_conv_pool(pybind11::module_& module);
 void bind_dense(pybind11::module_& module);
 void bind_softmax(pybind11::module_& module);
 void bind_pool(pybind11::module_& module);

@@ -3,18 +3,13 @@
 #include "bindings/arrays.h"
 #include "bindings/bind.h"
 #include "bindings/padding.h"
+#include "bindings/pooling.h"
 #include "ops/average_pool.h"
 #include "ops/global_pool.h"
 #include "ops/max_pool.h"
 
 namespace cnnfast {
 namespace {
-
-// A pooling as Python holds it: checked once, used by the forward and the backward pass.
-struct Pooling {
-  std::string op;
-  PoolShape shape;
-};
 
 Pooling pooling_of(const std::string& op, const Dims& x_dims, const py::object& window, const py::object& strides,
                    const py::object& padding, const py::object& dilation) {
@@ -39,9 +34,7 @@ py::array_t<float> max_forward(const Pooling& pooling, const Floats& x) {
 py::tuple max_forward_with_winners(const Pooling& pooling, const Floats& x) {
   require_same_shape(pooling.op.c_str(), "x", dims_of(x), "the pooling's x", pooling.shape.x_dims);
   py::array_t<float> y = new_floats(pooling.shape.y_dims);
-  py::array winners = winner_type(pooling.shape) == WinnerType::byte
-                          ? py::array(new_array<uint8_t>(pooling.shape.y_dims))
-                          : py::array(new_array<int32_t>(pooling.shape.y_dims));
+  py::array winners = new_winners(pooling);
   const float* from = x.data();
   float* to = y.mutable_data();
   void* winners_to = winners.mutable_data();
@@ -56,9 +49,7 @@ template <typename Winner>
 py::array_t<float> max_backward(const Pooling& pooling, const In<Winner>& winners, const Floats& dy) {
   require_same_shape(pooling.op.c_str(), "dy", dims_of(dy), "y", pooling.shape.y_dims);
   require_same_shape(pooling.op.c_str(), "winners", dims_of(winners), "y", pooling.shape.y_dims);
-  if ((winner_type(pooling.shape) == WinnerType::byte) != (sizeof(Winner) == 1)) {
-    throw std::invalid_argument(pooling.op + ": winners are of another pooling");
-  }
+  require_winners_of(pooling, sizeof(Winner));
   py::array_t<float> dx = new_floats(pooling.shape.x_dims);
   const float* from = dy.data();
   const Winner* winners_from = winners.data();

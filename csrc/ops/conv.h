@@ -7,6 +7,8 @@
 
 namespace cnnfast {
 
+class PooledGradient;
+
 // y = activation(correlation of x with w + bias); `bias` may be null.
 void conv_forward(const ConvShape& shape, const float* x, const float* w, const float* bias, Activation activation,
                   float alpha, float* y);
@@ -20,6 +22,9 @@ void conv_transposed(const ConvShape& shape, const float* dy, const float* w, co
 
 // Where `db` is not null, also the gradient to the bias: the sums of dy, from the same pass where the loops allow it.
 void conv_backward_weights(const ConvShape& shape, const float* x, const float* dy, float* dw, float* db);
+
+// The same where a pooling follows and only the gradient behind it is known; for the direct loops.
+void conv_backward_weights(const ConvShape& shape, const float* x, const PooledGradient& dy, float* dw);
 
 // Which loops each pass of this convolution runs through.
 ConvRoute forward_route(const ConvShape& shape);

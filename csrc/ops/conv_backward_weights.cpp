@@ -7,6 +7,7 @@
 #include "ops/few_rows.h"
 #include "ops/grouped.h"
 #include "ops/panels.h"
+#include "ops/pooled_gradient.h"
 #include "ops/reduce.h"
 #include "ops/window.h"
 #include "ops/winograd.h"
@@ -52,13 +53,16 @@ WindowSource flattened(const ConvShape& shape, int64_t* images) {
 
 class WeightsGradient {
  public:
-  WeightsGradient(const ConvShape& shape, bool copy_windows, const float* x, const float* dy)
+  // The gradient at the output is `dy`, or what `pooled` makes of one behind a pooling.
+  WeightsGradient(const ConvShape& shape, bool copy_windows, const float* x, const float* dy,
+                  const PooledGradient* pooled)
       : shape_(shape),
         images_(shape.images),
-        source_(flattened(shape, &images_)),
+        source_(pooled == nullptr ? flattened(shape, &images_) : shape.window_source()),
         in_blocks_(split_channels(source_)),
         x_(x),
         dy_(dy),
+        pooled_(pooled),
         panels_(shape.group_out_channels(), kernels().limits.lanes,
                 shape.group_out_channels() > kernels().limits.lanes ? 2 : 1),
         grid_(source_, images_, kBlockFloats, kBlockPixels),
@@ -76,8 +80,10 @@ class WeightsGradient {
     const Scratch sums(static_cast<size_t>(chunks_ * parts() * part_floats_));
     const int64_t tasks = chunks_ * parts() * panel_groups_;
     const int threads = threads_for(tasks, shape_.flops() / kFlopsPerOperation);
-    const int64_t panel_floats = grid_.largest_rows() * grid_.largest_cols() * panels_.width();
-    const Scratch scratch(threads, static_cast<size_t>(layout_.scratch_floats() + panel_floats));
+    const int64_t pixels = grid_.largest_rows() * grid_.largest_cols();
+    panel_floats_ = pixels * panels_.width();
+    const int64_t pooled_floats = pooled_ == nullptr ? 0 : pixels * shape_.out_channels;
+    const Scratch scratch(threads, static_cast<size_t>(layout_.scratch_floats() + panel_floats_ + pooled_floats));
     elements_ = gathered_elements();
     parallel_tasks(tasks, threads, [&](int64_t task, int thread) {
       const int64_t chunk = task % chunks_, panel_group = task / chunks_ % panel_groups_;
@@ -124,10 +130,16 @@ class WeightsGradient {
     for (int64_t i = grid_.size() * chunk / chunks_; i < grid_.size() * (chunk + 1) / chunks_; ++i) {
       const OutputBlock block = grid_[i];
       const WindowView view = layout_.view(block, x_, part * source_.channels, scratch);
+      float* dy_panel = scratch + layout_.scratch_floats();
+      if (pooled_ != nullptr) pooled_->write(block, dy_panel + panel_floats_);
       for (int64_t panel = first_panel; panel < last_panel; ++panel) {
-        float* dy_panel = scratch + layout_.scratch_floats();
-        pack_dy(block, part / in_blocks_, panel, dy_panel);
-        add_block(block, view, panel, dy_panel, sums + panels_.offset(panel, rows_));
+        const float* packed = dy_panel;
+        if (pooled_ != nullptr && panels_.padded(panel) == shape_.out_channels) {
+          packed += panel_floats_;
+        } else {
+          pack_dy(block, part / in_blocks_, panel, dy_panel);
+        }
+        add_block(block, view, panel, packed, sums + panels_.offset(panel, rows_));
       }
     }
   }
@@ -159,8 +171,18 @@ class WeightsGradient {
     }
   }
 
-  void pack_dy(const OutputBlock& block, int64_t group, int64_t panel, float* to) const {
+  // The row of the block's gradient at the output that is `r`-th of the whole.
+  const float* dy_row(const OutputBlock& block, int64_t r, const float* panel) const {
     const auto& a = source_.axis;
+    if (pooled_ != nullptr) {
+      return panel + panel_floats_ + (r - block.row_begin) * block.cols() * shape_.out_channels;
+    }
+    const int64_t pixel = ((block.image * a[0].out + block.depth) * a[1].out + r) * a[2].out + block.col_begin;
+    return dy_ + pixel * shape_.out_channels;
+  }
+
+  void pack_dy(const OutputBlock& block, int64_t group, int64_t panel, float* to) const {
+    const float* const scratch = to;
     PackPanel pack;
     pack.row = shape_.out_channels;
     pack.col = 1;
@@ -168,8 +190,7 @@ class WeightsGradient {
     pack.cols = panels_.channels(panel);
     pack.padded = panels_.padded(panel);
     for (int64_t r = block.row_begin; r < block.row_end; ++r) {
-      const int64_t pixel = ((block.image * a[0].out + block.depth) * a[1].out + r) * a[2].out + block.col_begin;
-      pack.from = dy_ + pixel * shape_.out_channels + group * shape_.group_out_channels() + panels_.begin(panel);
+      pack.from = dy_row(block, r, scratch) + group * shape_.group_out_channels() + panels_.begin(panel);
       pack.to = to;
       kernels().pack_panel(pack);
       to += pack.rows * pack.padded;
@@ -207,11 +228,13 @@ class WeightsGradient {
   WindowSource source_;  // of one block of channels
   int64_t in_blocks_;
   const float *x_, *dy_;
+  const PooledGradient* pooled_;
   PanelGrid panels_;
   BlockGrid grid_;
   WindowLayout layout_;
   int64_t rows_, part_floats_;
   int64_t panels_per_task_, panel_groups_, chunks_;
+  int64_t panel_floats_ = 0;  // of scratch memory for a panel of dy
   std::vector<int64_t> elements_;
 };
 
@@ -246,7 +269,7 @@ void conv_backward_weights(const ConvShape& shape, const float* x, const float* 
   switch (route.loops) {
     case ConvRoute::Loops::direct:
     case ConvRoute::Loops::im2col:
-      WeightsGradient(shape, route.loops == ConvRoute::Loops::im2col, x, dy).run(dw);
+      WeightsGradient(shape, route.loops == ConvRoute::Loops::im2col, x, dy, nullptr).run(dw);
       break;
     case ConvRoute::Loops::grouped:
       grouped_backward_weights(shape, x, dy, dw, db);
@@ -260,6 +283,11 @@ void conv_backward_weights(const ConvShape& shape, const float* x, const float* 
     case ConvRoute::Loops::lines:
       break;  // of correlations only
   }
+  if (shape.flip_kernel) reverse_taps(shape, dw);
+}
+
+void conv_backward_weights(const ConvShape& shape, const float* x, const PooledGradient& dy, float* dw) {
+  WeightsGradient(shape, false, x, nullptr, &dy).run(dw);
   if (shape.flip_kernel) reverse_taps(shape, dw);
 }
 

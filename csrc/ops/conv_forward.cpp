@@ -13,13 +13,7 @@ ConvRoute forward_route(const ConvShape& shape) {
                            shape.algorithm, ConvPass::correlation);
 }
 
-void conv_forward(const ConvShape& shape, const float* x, const float* w, const float* bias, Activation activation,
-                  float alpha, float* y) {
-  const ConvRoute route = forward_route(shape);
-  if (route.loops == ConvRoute::Loops::few_rows) {
-    few_rows_forward(shape, x, w, bias, activation, alpha, y);
-    return;
-  }
+Correlation forward_correlation(const ConvShape& shape, Activation activation, float alpha) {
   Correlation c;
   c.source = shape.window_source();
   c.images = shape.images;
@@ -32,17 +26,30 @@ void conv_forward(const ConvShape& shape, const float* x, const float* w, const 
   c.activation = activation;
   c.alpha = alpha;
   c.algorithm = shape.algorithm;
+  return c;
+}
 
+WeightView forward_weights(const ConvShape& shape, const float* w) {
   WeightView view;
   view.w = w;
-  view.group_stride = c.out_channels;
-  view.tap_stride = c.source.channels * shape.out_channels;
+  view.group_stride = shape.group_out_channels();
+  view.tap_stride = shape.group_in_channels() * shape.out_channels;
   view.in_stride = shape.out_channels;
   view.out_stride = 1;
-  view.taps.resize(static_cast<size_t>(c.source.taps()));
+  view.taps.resize(static_cast<size_t>(shape.taps()));
   std::iota(view.taps.begin(), view.taps.end(), int64_t{0});
   if (shape.flip_kernel) std::reverse(view.taps.begin(), view.taps.end());
-  correlate(c, route, x, view, bias, y);
+  return view;
+}
+
+void conv_forward(const ConvShape& shape, const float* x, const float* w, const float* bias, Activation activation,
+                  float alpha, float* y) {
+  const ConvRoute route = forward_route(shape);
+  if (route.loops == ConvRoute::Loops::few_rows) {
+    few_rows_forward(shape, x, w, bias, activation, alpha, y);
+    return;
+  }
+  correlate(forward_correlation(shape, activation, alpha), route, x, forward_weights(shape, w), bias, y);
 }
 
 }  // namespace cnnfast

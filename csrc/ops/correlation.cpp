@@ -84,35 +84,10 @@ class Loops {
     const WindowView view = layout.view(block, x_, group * c_.source.channels, scratch);
     const int64_t first_panel = panel_group * panels_per_task_;
     const int64_t last_panel = std::min(first_panel + panels_per_task_, weights_.panels().count());
-    ConvTile tile;
-    tile.x_pixel = view.pixel;
-    tile.runs = layout.runs().data();
-    tile.run_count = static_cast<int>(layout.runs().size());
-    tile.run_length = static_cast<int>(layout.run_length());
-    tile.y_pixel = c_.y_pixel;
-    tile.pixels = block.cols();
-    tile.accumulate = false;
-    tile.fetch_ahead = c_.source.taps() == 1;
-    tile.fetch_y = true;
-    tile.activation = piecewise_linear(c_.activation) ? c_.activation : Activation::linear;
-    tile.alpha = c_.alpha;
-    for (int64_t r = 0; r < block.rows(); ++r) {
-      tile.x = view.first + r * view.row;
-      float* row = y_ + block.image * c_.y_image + block.depth * c_.y_plane + (block.row_begin + r) * c_.y_row +
-                   block.col_begin * c_.y_pixel + group * c_.out_channels;
-      for (int64_t p = first_panel; p < last_panel; ++p) {
-        const int64_t channel = weights_.panels().begin(p);
-        tile.w = weights_.panel(group, p);
-        tile.bias = bias_ == nullptr ? nullptr : bias_ + group * c_.out_channels + channel;
-        tile.y = row + channel;
-        tile.channels = weights_.panels().channels(p);
-        tile.vectors = weights_.panels().vectors(p);
-        kernels().conv_tile(tile);
-        if (!piecewise_linear(c_.activation)) {
-          activate_pixels(c_.activation, c_.alpha, tile.y, tile.y_pixel, tile.pixels, tile.channels);
-        }
-      }
-    }
+    float* y = y_ + block.image * c_.y_image + block.depth * c_.y_plane + block.row_begin * c_.y_row +
+               block.col_begin * c_.y_pixel;
+    direct_block(c_, layout, view, weights_, bias_, {block.rows(), block.cols(), group, first_panel, last_panel}, true,
+                 y);
   }
 
   const Correlation& c_;
@@ -127,9 +102,7 @@ class Loops {
 
 void correlate_directly(const Correlation& c, Runs runs, const float* x, const WeightView& w, const float* bias,
                         float* y) {
-  const KernelLimits limits = kernels().limits;
-  const PackedWeights weights(w, c.groups, c.source.channels,
-                              PanelGrid(c.out_channels, limits.lanes, panel_vectors(c, limits)));
+  const PackedWeights weights(w, c.groups, c.source.channels, direct_panels(c));
   Loops(c, runs, x, weights, bias, y).run();
 }
 
@@ -138,6 +111,43 @@ ConvRoute route_of(const Correlation& c) {
 }
 
 }  // namespace
+
+PanelGrid direct_panels(const Correlation& c) {
+  const KernelLimits limits = kernels().limits;
+  return PanelGrid(c.out_channels, limits.lanes, panel_vectors(c, limits));
+}
+
+void direct_block(const Correlation& c, const WindowLayout& layout, const WindowView& view,
+                  const PackedWeights& weights, const float* bias, const DirectPart& part, bool fetch_y, float* y) {
+  ConvTile tile;
+  tile.x_pixel = view.pixel;
+  tile.runs = layout.runs().data();
+  tile.run_count = static_cast<int>(layout.runs().size());
+  tile.run_length = static_cast<int>(layout.run_length());
+  tile.y_pixel = c.y_pixel;
+  tile.pixels = part.cols;
+  tile.accumulate = false;
+  tile.fetch_ahead = c.source.taps() == 1;
+  tile.fetch_y = fetch_y;
+  tile.activation = piecewise_linear(c.activation) ? c.activation : Activation::linear;
+  tile.alpha = c.alpha;
+  for (int64_t r = 0; r < part.rows; ++r) {
+    tile.x = view.first + r * view.row;
+    float* row = y + r * c.y_row + part.group * c.out_channels;
+    for (int64_t p = part.first_panel; p < part.last_panel; ++p) {
+      const int64_t channel = weights.panels().begin(p);
+      tile.w = weights.panel(part.group, p);
+      tile.bias = bias == nullptr ? nullptr : bias + part.group * c.out_channels + channel;
+      tile.y = row + channel;
+      tile.channels = weights.panels().channels(p);
+      tile.vectors = weights.panels().vectors(p);
+      kernels().conv_tile(tile);
+      if (!piecewise_linear(c.activation)) {
+        activate_pixels(c.activation, c.alpha, tile.y, tile.y_pixel, tile.pixels, tile.channels);
+      }
+    }
+  }
+}
 
 void activate_pixels(Activation kind, float alpha, float* y, int64_t y_pixel, int64_t pixels, int64_t channels) {
   if (y_pixel == channels) {  // pixels of few channels fill vectors together

@@ -8,11 +8,6 @@
 namespace cnnfast {
 namespace {
 
-const void* advance(const void* winners, WinnerType type, int64_t count) {
-  if (winners == nullptr) return nullptr;
-  return static_cast<const char*>(winners) + count * (type == WinnerType::byte ? 1 : 4);
-}
-
 std::vector<int64_t> tap_offsets(const PoolShape& shape) {
   std::vector<int64_t> offsets;
   offsets.reserve(static_cast<size_t>(shape.taps()));
@@ -54,7 +49,7 @@ void scatter_into(const PoolShape& shape, const std::vector<int64_t>& offsets, c
                              (first[2] * width.stride - width.pad_before) * shape.channels;
       kernels().max_pool_scatter_row({shape.channels, first[2], last[2], corner, width.stride * shape.channels,
                                       shape.taps(), offsets.data(), lower, upper},
-                                     slab.dy + from, type, advance(slab.winners, type, from), slab.dx);
+                                     slab.dy + from, type, winners_at(slab.winners, type, from), slab.dx);
     }
   }
 }
@@ -76,7 +71,7 @@ void backward_by_scatter(const PoolShape& shape, const float* dy, const void* wi
     const int64_t image = task / slabs, begin = task % slabs * thickness;
     if (begin >= cut.in) return;
     scatter_into(shape, offsets,
-                 {dy + image * shape.out_image(), advance(winners, type, image * shape.out_image()),
+                 {dy + image * shape.out_image(), winners_at(winners, type, image * shape.out_image()),
                   dx + image * shape.image(), axis, begin, std::min(cut.in, begin + thickness)});
   });
 }
@@ -91,6 +86,8 @@ bool rows_are_quicker(const PoolShape& shape, const SpreadTable& table) {
 
 WinnerType winner_type(const PoolShape& shape) { return shape.taps() <= 256 ? WinnerType::byte : WinnerType::int32; }
 
+bool max_pool_spreads_rows(const PoolShape& shape) { return rows_are_quicker(shape, SpreadTable(shape)); }
+
 void max_pool_forward(const PoolShape& shape, const float* x, float* y, void* winners) {
   const WinnerType type = winners == nullptr ? WinnerType::none : winner_type(shape);
   const std::vector<int32_t> offsets = offsets_across(shape);
@@ -101,7 +98,7 @@ void max_pool_forward(const PoolShape& shape, const float* x, float* y, void* wi
                const int64_t to = line * shape.out_row();
                kernels().max_pool_row(pool_row(shape, line, begin, end, offsets),
                                       x + line / lines_per_image * shape.image(), y + to, type,
-                                      const_cast<void*>(advance(winners, type, to)));
+                                      const_cast<void*>(winners_at(winners, type, to)));
              });
 }
 
@@ -114,7 +111,7 @@ void max_pool_backward(const PoolShape& shape, const float* dy, const void* winn
   const WinnerType type = winner_type(shape);
   backward_by_rows(shape, true, table.get(), dx,
                    [&](const PoolGradientRow& r, PoolOutputRow out, int64_t, int64_t, int64_t from, float* row) {
-                     kernels().max_pool_gradient_row(r, out, dy + from, type, advance(winners, type, from), row);
+                     kernels().max_pool_gradient_row(r, out, dy + from, type, winners_at(winners, type, from), row);
                    });
 }
 

@@ -12,6 +12,9 @@ WinnerType winner_type(const PoolShape& shape);
 // does; a NaN beats every number.
 void max_pool_forward(const PoolShape& shape, const float* x, float* y, void* winners);
 
+// Whether the gradient is written row by row, each value once; else values of dy are carried to their places.
+bool max_pool_spreads_rows(const PoolShape& shape);
+
 // dx: each value of dy goes to the input that won it.
 void max_pool_backward(const PoolShape& shape, const float* dy, const void* winners, float* dx);
 

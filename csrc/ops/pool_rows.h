@@ -61,6 +61,12 @@ inline std::vector<int32_t> offsets_across(const PoolShape& shape) {
   return offsets;
 }
 
+// The winners from the `count`-th on; null where none are kept.
+inline const void* winners_at(const void* winners, WinnerType type, int64_t count) {
+  if (winners == nullptr) return nullptr;
+  return static_cast<const char*>(winners) + count * (type == WinnerType::byte ? 1 : 4);
+}
+
 // The windows of the outputs [begin, end) in output row `line` (an image's depths and heights, images first).
 inline PoolRow pool_row(const PoolShape& shape, int64_t line, int64_t begin, int64_t end,
                         const std::vector<int32_t>& offsets) {

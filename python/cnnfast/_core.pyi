@@ -214,6 +214,29 @@ class Pooling:
     def average(self, x: _Floats, count_include_pad: bool) -> _Floats: ...
     def average_backward(self, dy: _Floats, count_include_pad: bool) -> _Floats: ...
 
+# a convolution and the max pooling behind it; None where a pass for each is quicker
+def conv_pool_joined(shape: ConvShape, pooling: Pooling) -> bool: ...
+def conv_pool_forward(
+    shape: ConvShape,
+    pooling: Pooling,
+    x: _Floats,
+    kernel: _Floats,
+    bias: _Floats | None,
+    activation: str,
+    alpha: float,
+    with_winners: bool,
+) -> tuple[_Floats, npt.NDArray[Any] | None] | None: ...
+def conv_pool_backward(
+    shape: ConvShape,
+    pooling: Pooling,
+    x: _Floats,
+    kernel: _Floats,
+    winners: npt.NDArray[Any],
+    dy: _Floats,
+    to_x: bool,
+    to_kernel: bool,
+) -> tuple[_Floats | None, _Floats | None]: ...
+
 class AdaptivePooling:
     def __init__(self, op: str, x_shape: Sequence[int], output_size: Sequence[int]) -> None: ...
     def max(self, x: _Floats) -> _Floats: ...

@@ -11,6 +11,7 @@ from cnnfast.layers.arguments import Sizes
 from cnnfast.layers.base import Shape
 from cnnfast.layers.spatial import fixed_channels
 from cnnfast.layers.windowed import Padding, WindowedLayer
+from cnnfast.ops._conv_pool import Windows, conv_max_pool
 from cnnfast.ops._fusion import Fused
 
 
@@ -73,6 +74,19 @@ class _Conv(WindowedLayer):
             groups=self.groups,
             activation=activation,
         )
+
+    def pooled(self, x: Any, kernel: Any, bias: Any, activation: Fused, pooling: Any, padding: Any = None) -> Any:
+        """`weighted` and the max pooling layer behind it in one pass; None where a pass each is quicker."""
+        return conv_max_pool(x, kernel, bias, self._windows(pooling, padding), activation)
+
+    def usually_pooled(self, input_shape: Shape, pooling: Any) -> bool:
+        """Whether one pass is quicker for inputs of this shape, in larger batches."""
+        return self._windows(pooling).usually_joined(input_shape, self._kernel_shape(input_shape))
+
+    def _windows(self, pooling: Any, padding: Any = None) -> Windows:
+        own = self.padding if padding is None else padding
+        convolution = (self.strides, own, self.dilation_rate, self.groups)
+        return Windows(*convolution, pooling.pool_size, pooling.strides, pooling.padding)
 
     def _output_shape(self, input_shape: Shape) -> Shape:
         kernel_shape = self._kernel_shape(input_shape)

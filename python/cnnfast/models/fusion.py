@@ -2,6 +2,7 @@
 
 - A convolution or dense layer without an activation, then an activation layer: the engine activates while it writes.
 - Zeros around the input, then a convolution without padding: the engine pads the few rows that it is at.
+- A convolution with its activation, then max pooling: rows are pooled as soon as they are there.
 - Batch normalization, then the sum with a shortcut, then ReLU, or a part of that: one pass instead of three.
 
 Only layers whose result nobody else reads are joined, and only these classes themselves: a subclass may compute
@@ -24,6 +25,7 @@ WEIGHTED = (
 
 
 CONVOLUTIONS = tuple(cls for cls in WEIGHTED if cls is not layers.Dense)
+POOLINGS = {layers.Conv1D: layers.MaxPooling1D, layers.Conv2D: layers.MaxPooling2D, layers.Conv3D: layers.MaxPooling3D}
 PADDINGS = (layers.ZeroPadding1D, layers.ZeroPadding2D, layers.ZeroPadding3D)
 
 
@@ -53,6 +55,10 @@ class PaddedConvolution:
         """The convolution of x with any weights."""
         return self.layer.weighted(x, kernel, bias, activation, self._padding.padding)
 
+    def pooled(self, x: Any, kernel: Any, bias: Any, activation: Fused, pooling: Any) -> Any:
+        """The same, and the max pooling behind it, in one pass; None where a pass each is quicker."""
+        return self.layer.pooled(x, kernel, bias, activation, pooling, self._padding.padding)
+
     def __call__(self, x: Any, training: bool | None = None) -> Any:
         """The output for an input without its border."""
         layer = self.layer
@@ -76,6 +82,15 @@ class WeightedActivation:
     def __init__(self, layer: Any, activation: Fused) -> None:
         self._layer, self._activation = layer, activation
 
+    @property
+    def layer(self) -> Any:
+        """What is activated."""
+        return self._layer
+
+    def parts(self) -> tuple[Any, Fused] | None:
+        """What is activated and how; None where the layer was given an activation since."""
+        return (self._layer, self._activation) if self._layer.weighted_alone() else None
+
     def __call__(self, x: Any, training: bool | None = None) -> Any:
         """The activated output."""
         layer = self._layer
@@ -83,6 +98,36 @@ class WeightedActivation:
             return applied(layer(x), self._activation)
         with layer.naming_errors():
             return layer.weighted(x, layer.kernel, layer.bias, self._activation)
+
+
+class PooledConvolution:
+    """A convolution, perhaps with a border and an activation, and the max pooling that follows it."""
+
+    def __init__(self, convolution: Any, pooling: Any) -> None:
+        self._convolution, self._pooling = convolution, pooling
+
+    def __call__(self, x: Any, training: bool | None = None) -> Any:
+        """The pooled output."""
+        try:
+            y = self._in_one_pass(x)
+        except (ValueError, TypeError):
+            y = None  # the layers by themselves tell whose error it is
+        return self._pooling(self._convolution(x, training=training), training=training) if y is None else y
+
+    def _in_one_pass(self, x: Any) -> Any:
+        """The pooled output; None where a pass each is quicker, or something comes in between."""
+        layer = self._convolution
+        if isinstance(layer, WeightedActivation):
+            parts = layer.parts()
+            if parts is None:
+                return None
+            layer, activation = parts
+        else:
+            inner = weighted_layer(layer)
+            if inner._after is not None or not inner.built:
+                return None
+            activation = inner._fused
+        return layer.pooled(x, layer.kernel, layer.bias, activation, self._pooling)
 
 
 class NormalizedSum:
@@ -101,7 +146,7 @@ class NormalizedSum:
 def fused(steps: list[Step], kept: Iterable[int]) -> list[Step]:
     """The steps with neighbours joined where that is possible; `kept` are the slots of results."""
     kept = set(kept)
-    for join in (_with_border, _with_activation, _with_shortcut, _with_activation):
+    for join in (_with_border, _with_activation, _with_shortcut, _with_activation, _with_pooling):
         steps = joined(steps, kept, join)
     return steps
 
@@ -165,6 +210,20 @@ def _with_shortcut(step: Step, following: Step) -> Step | None:
     compute = NormalizedSum(layer, None, has_shortcut=True)
     args = ([step.args[0], shortcut],)
     return Step(compute, step.layers + following.layers, args, {}, following.outputs, step.input_shape)
+
+
+def _with_pooling(step: Step, following: Step) -> Step | None:
+    compute: Any = step.compute
+    layer = weighted_layer(compute.layer if isinstance(compute, WeightedActivation) else compute)
+    pooling: Any = following.compute
+    if layer is None or type(pooling) is not POOLINGS.get(type(layer)) or not plain_layers(step, following):
+        return None
+    if not layer.data_format == pooling.data_format == "channels_last" or layer._after is not None:
+        return None
+    if not layer.usually_pooled(step.input_shape, pooling):
+        return None
+    made = PooledConvolution(compute, pooling)
+    return Step(made, step.layers + following.layers, step.args, {}, following.outputs, step.input_shape)
 
 
 def plain_layers(*steps: Step) -> bool:

@@ -1,0 +1,165 @@
+#include "ops/conv_pool.h"
+
+#include <algorithm>
+#include <vector>
+
+#include "dispatch.h"
+#include "ops/correlation.h"
+#include "ops/max_pool.h"
+#include "ops/pool_rows.h"
+#include "ops/pooled_gradient.h"
+#include "runtime/memory.h"
+#include "runtime/parallel.h"
+
+namespace cnnfast {
+namespace {
+
+constexpr int64_t kNearFloats = (20 << 10) / 4;     // of a band's rows: they stay in the first-level cache,
+constexpr int64_t kBandFloats = (512 << 10) / 4;    // or at least in the second-level one,
+constexpr int64_t kWeightFloats = (128 << 10) / 4;  // beside the weights, which every band reads again
+
+// The rows of the convolution that pooled rows [begin, end) are made of.
+PoolSpan rows_under(const Axis& height, int64_t begin, int64_t end) {
+  const int64_t first = begin * height.stride - height.pad_before;
+  const int64_t last = (end - 1) * height.stride - height.pad_before + height.reach();
+  return {std::max<int64_t>(0, first), std::min(height.in, last)};
+}
+
+int64_t rows_at_most(const Axis& height, int64_t pooled_rows) {
+  return std::min(height.in, (pooled_rows - 1) * height.stride + height.reach());
+}
+
+// How many pooled rows are made at a time. Where windows overlap, the rows between bands are computed twice: then bands
+// are as large as the second-level cache admits.
+int64_t rows_per_band(const PoolShape& pool) {
+  const Axis& height = pool.height();
+  const int64_t budget = (height.reach() > height.stride ? kBandFloats : kNearFloats) / pool.row();
+  return std::clamp<int64_t>((budget - height.reach()) / height.stride + 1, 1, height.out);
+}
+
+bool pointwise(const ConvShape& shape) {
+  return std::all_of(shape.axis.begin(), shape.axis.end(), [](const Axis& a) {
+    return a.window == 1 && a.stride == 1 && a.pad_before == 0 && a.in == a.out;
+  });
+}
+
+class Bands {
+ public:
+  Bands(const Correlation& c, const PoolShape& pool, const float* x, const PackedWeights& weights, const float* bias,
+        float* y, void* winners)
+      : c_(c),
+        pool_(pool),
+        x_(x),
+        weights_(weights),
+        bias_(bias),
+        y_(y),
+        winners_(winners),
+        type_(winners == nullptr ? WinnerType::none : winner_type(pool)),
+        offsets_(offsets_across(pool)),
+        pieces_(pool.width().out, pool.channels),
+        pooled_rows_(rows_per_band(pool)),
+        layout_(c.source, grid_of_band(), Runs::rows) {}
+
+  void run() {
+    const int64_t bands = (pool_.height().out + pooled_rows_ - 1) / pooled_rows_;
+    const int64_t tasks = pool_.images * pool_.depth().out * bands;
+    const int threads = threads_for(tasks, c_.flops() / kFlopsPerOperation);
+    const int64_t band_floats = rows_at_most(pool_.height(), pooled_rows_) * pool_.row();
+    const Scratch scratch(threads, static_cast<size_t>(layout_.scratch_floats() + band_floats));
+    parallel_tasks(tasks, threads, [&](int64_t task, int thread) {
+      const int64_t begin = task % bands * pooled_rows_;
+      run_band(task / bands, {begin, std::min(pool_.height().out, begin + pooled_rows_)}, scratch.part(thread));
+    });
+  }
+
+ private:
+  BlockGrid grid_of_band() const {
+    WindowSource source = c_.source;
+    source.axis[1].out = rows_at_most(pool_.height(), pooled_rows_);
+    return BlockGrid(source, 1, INT64_MAX, INT64_MAX);
+  }
+
+  void run_band(int64_t plane, PoolSpan pooled, float* scratch) const {
+    const int64_t depths = pool_.depth().in;
+    const PoolSpan rows = rows_under(pool_.height(), pooled.begin, pooled.end);
+    const OutputBlock block{plane / depths, plane % depths, rows.begin, rows.end, 0, pool_.width().in};
+    float* band = scratch + layout_.scratch_floats();
+    for (int64_t group = 0; group < c_.groups; ++group) {
+      const WindowView view = layout_.view(block, x_, group * c_.source.channels, scratch);
+      direct_block(c_, layout_, view, weights_, bias_,
+                   {block.rows(), block.cols(), group, 0, weights_.panels().count()}, false, band);
+    }
+    for (int64_t row = pooled.begin; row < pooled.end; ++row) {
+      const int64_t line = plane * pool_.height().out + row, to = line * pool_.out_row();
+      for (int64_t piece = 0; piece < pieces_.pieces; ++piece) {
+        const int64_t begin = piece * pieces_.piece;
+        PoolRow r = pool_row(pool_, line, begin, std::min(pieces_.length, begin + pieces_.piece), offsets_);
+        r.depth.start = 0;  // the band is all that there is
+        r.height.start -= rows.begin;
+        kernels().max_pool_row(r, band, y_ + to, type_, const_cast<void*>(winners_at(winners_, type_, to)));
+      }
+    }
+  }
+
+  const Correlation& c_;
+  const PoolShape& pool_;
+  const float* x_;
+  const PackedWeights& weights_;
+  const float* bias_;
+  float* y_;
+  void* winners_;
+  WinnerType type_;
+  std::vector<int32_t> offsets_;
+  RowPieces pieces_;
+  int64_t pooled_rows_;
+  WindowLayout layout_;
+};
+
+bool joined_backward_weights(const ConvShape& shape, const PoolShape& pool) {
+  return shape.images > 0 && shape.groups == 1 && !pointwise(shape) && max_pool_spreads_rows(pool) &&
+         backward_weights_route(shape).loops == ConvRoute::Loops::direct;
+}
+
+size_t floats_between(const PoolShape& pool) { return static_cast<size_t>(pool.images * pool.image()); }
+
+}  // namespace
+
+void require_conv_pool(const ConvShape& shape, const PoolShape& pool) {
+  if (shape.y_dims() != pool.x_dims) {
+    throw std::invalid_argument("conv_pool: the pooling is of shape " + dims_text(pool.x_dims) +
+                                ", the convolution's output of " + dims_text(shape.y_dims()));
+  }
+}
+
+bool conv_pool_joined(const ConvShape& shape, const PoolShape& pool) {
+  if (shape.images == 0 || pointwise(shape) || forward_route(shape).loops != ConvRoute::Loops::direct) return false;
+  const Axis &depth = pool.depth(), &height = pool.height();
+  if (depth.window != 1 || depth.stride != 1 || depth.pad_before != 0) return false;
+  const int64_t pooled_rows = rows_per_band(pool), rows = rows_at_most(height, pooled_rows);
+  if (rows * pool.row() > kBandFloats) return false;
+  if (shape.taps() * shape.group_in_channels() * shape.out_channels > kWeightFloats) return false;
+  // The rows that are computed twice must be few.
+  return rows == height.in || 8 * (height.reach() - height.stride) <= pooled_rows * height.stride;
+}
+
+void conv_pool_forward(const ConvShape& shape, const PoolShape& pool, const float* x, const float* w, const float* bias,
+                       Activation activation, float alpha, float* y, void* winners) {
+  const Correlation c = forward_correlation(shape, activation, alpha);
+  const PackedWeights weights(forward_weights(shape, w), c.groups, c.source.channels, direct_panels(c));
+  Bands(c, pool, x, weights, bias, y, winners).run();
+}
+
+void conv_pool_backward(const ConvShape& shape, const PoolShape& pool, const float* x, const float* w, const float* dy,
+                        const void* winners, float* dx, float* dw) {
+  if (dx == nullptr && dw == nullptr) return;
+  if (dx == nullptr && joined_backward_weights(shape, pool)) {
+    conv_backward_weights(shape, x, PooledGradient(pool, dy, winners), dw);
+    return;
+  }
+  const Scratch between(floats_between(pool));
+  max_pool_backward(pool, dy, winners, between.data());
+  if (dx != nullptr) conv_backward_data(shape, between.data(), w, dx);
+  if (dw != nullptr) conv_backward_weights(shape, x, between.data(), dw, nullptr);
+}
+
+}  // namespace cnnfast
