@@ -7,6 +7,8 @@ from cnnfast import applications
 from cnnfast.interop.torch.weights import load_torch_weights
 
 torch = pytest.importorskip("torch")
+from torch_nets import MobileNetV2  # noqa: E402
+
 nn = torch.nn
 
 
@@ -197,6 +199,30 @@ def test_resnet50_takes_its_steps_in_the_large_windows():
     what = {"style": "torchvision", "classifier_activation": None}
     model = applications.ResNet50(input_shape=(65, 71, 3), classes=11, **what)
     compare(model, settled(ResNet((3, 4, 6, 3), 4, 11), 1), 65)
+
+
+@pytest.mark.parametrize("side", [64, 97])
+def test_mobilenet_v2(side):
+    what = {"style": "torchvision", "classifier_activation": None}
+    model = applications.MobileNetV2(input_shape=(side, side + 6, 3), classes=7, **what)
+    module = settled(MobileNetV2(7), 6)
+    assert sum(p.numel() for p in module.parameters()) == sum(v.size for v in model.trainable_weights)
+    compare(model, module, side)
+
+
+def test_a_file_with_a_top_for_a_network_without(tmp_path):
+    module, path = settled(MobileNetV2(5), 7), tmp_path / "net.pth"
+    torch.save(module.state_dict(), path)
+    what = {"input_shape": (64, 70, 3), "include_top": False, "pooling": "avg", "style": "torchvision"}
+    model = applications.MobileNetV2(**what, weights=path)
+    x = np.random.default_rng(1).standard_normal((2, 64, 70, 3)).astype(np.float32)
+    with torch.no_grad():
+        expected = module.features(torch.tensor(x.transpose(0, 3, 1, 2))).mean((2, 3)).numpy()
+    np.testing.assert_allclose(model(x), expected, rtol=0, atol=1e-4 * np.abs(expected).max())
+    state = {name: value for name, value in module.state_dict().items() if not name.startswith("features.17.conv.2")}
+    torch.save(state, path)
+    with pytest.raises(ValueError, match=r"MobileNetV2: .*net\.pth has nothing for features_17_conv_2/kernel"):
+        applications.MobileNetV2(**what, weights=path)
 
 
 def test_alexnet():

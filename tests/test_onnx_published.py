@@ -1,17 +1,14 @@
-"""Published networks, imported and compared with ONNX Runtime; skipped where their files are not.
+"""PP-OCR's detector, classifier and recogniser, imported and compared with ONNX Runtime.
 
-The files lie in folders below that of the environment variable CNNFAST_TEST_MODELS: the wheel of rapidocr-onnxruntime
-(on PyPI) has the detector, the classifier and the recogniser of PP-OCR among its files, to be unpacked there.
+Skipped where their files are not: `published.py` tells where they may lie.
 """
-
-import os
-from pathlib import Path
 
 import numpy as np
 import pytest
 
 from cnnfast.interop import export_onnx, load_onnx
 from onnx_peer import assert_same, run
+from published import published
 
 pytest.importorskip("onnx")
 pytest.importorskip("onnxruntime")
@@ -23,16 +20,6 @@ SHAPES = {
     "ch_PP-OCRv4_rec_infer.onnx": [(1, 3, 48, 320), (2, 3, 48, 160)],
 }
 FIXED = ("ch_PP-OCRv4_rec_infer.onnx",)  # its attention reshapes by what the sizes are
-
-
-def file(name):
-    folder = os.environ.get("CNNFAST_TEST_MODELS")
-    if not folder:
-        pytest.skip("CNNFAST_TEST_MODELS does not name a folder of published networks")
-    found = sorted(Path(folder).rglob(name))
-    if not found:
-        pytest.skip(f"there is no {name} below {folder}")
-    return found[0]
 
 
 def page(shape):
@@ -51,7 +38,7 @@ def page(shape):
 
 @pytest.mark.parametrize("name", SHAPES)
 def test_published_network(name, tmp_path):
-    path = file(name)
+    path = published(name)
     model = None
     for shape in SHAPES[name]:
         x = page(shape)

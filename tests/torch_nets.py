@@ -156,6 +156,106 @@ class MobileNetV2(nn.Module):
         return self.classifier(torch.flatten(x, 1))
 
 
+def padded_as_in_tensorflow(x, convolution):
+    """What a convolution makes of x, with the border that "same" means in TensorFlow."""
+    border = []
+    for size, kernel, stride in zip(x.shape[:1:-1], convolution.kernel_size, convolution.stride, strict=True):
+        whole = max((-(-size // stride) - 1) * stride + kernel - size, 0)
+        border += [whole // 2, whole - whole // 2]
+    return convolution(F.pad(x, border))
+
+
+class MBConv(nn.Module):
+    def __init__(self, channels, out, size, stride, expand):
+        super().__init__()
+        hidden = channels * expand
+        self.use_res_connect = stride == 1 and channels == out
+        if expand > 1:
+            self._expand_conv, self._bn0 = nn.Conv2d(channels, hidden, 1, bias=False), nn.BatchNorm2d(hidden, 1e-3)
+        self._depthwise_conv = nn.Conv2d(hidden, hidden, size, stride, groups=hidden, bias=False)
+        self._bn1 = nn.BatchNorm2d(hidden, 1e-3)
+        self._project_conv, self._bn2 = nn.Conv2d(hidden, out, 1, bias=False), nn.BatchNorm2d(out, 1e-3)
+
+    def forward(self, x):
+        y = F.relu6(self._bn0(self._expand_conv(x))) if hasattr(self, "_expand_conv") else x
+        y = F.relu6(self._bn1(padded_as_in_tensorflow(y, self._depthwise_conv)))
+        y = self._bn2(self._project_conv(y))
+        return x + y if self.use_res_connect else y
+
+
+class EfficientNetLite0(nn.Module):
+    """With the names of the package efficientnet-lite-pytorch."""
+
+    SETTINGS = (
+        (1, 16, 3, 1, 1), (6, 24, 3, 2, 2), (6, 40, 5, 2, 2), (6, 80, 3, 2, 3), (6, 112, 5, 1, 3), (6, 192, 5, 2, 4),
+        (6, 320, 3, 1, 1),
+    )  # fmt: skip
+
+    def __init__(self, classes=1000):
+        super().__init__()
+        self._conv_stem, self._bn0 = nn.Conv2d(3, 32, 3, 2, bias=False), nn.BatchNorm2d(32, 1e-3)
+        blocks, channels = [], 32
+        for expand, width, size, stride, count in self.SETTINGS:
+            for number in range(count):
+                blocks.append(MBConv(channels, width, size, 1 if number else stride, expand))
+                channels = width
+        self._blocks = nn.ModuleList(blocks)
+        self._conv_head, self._bn1 = nn.Conv2d(channels, 1280, 1, bias=False), nn.BatchNorm2d(1280, 1e-3)
+        self._fc = nn.Linear(1280, classes)
+
+    def forward(self, x):
+        x = F.relu6(self._bn0(padded_as_in_tensorflow(x, self._conv_stem)))
+        for block in self._blocks:
+            x = block(x)
+        return self._fc(F.relu6(self._bn1(self._conv_head(x))).mean((2, 3)))
+
+
+class MTCNN(nn.Module):
+    """One of the three networks of K. Zhang et al., "Joint Face Detection and Alignment" (2016), as in facenet-pytorch.
+
+    Its dense layers read width, height and channels in this order, as the first ones, written in MATLAB, did.
+    """
+
+    def __init__(self, convolutions, pools, dense, heads):
+        super().__init__()
+        channels, self.count, self.dense = 3, len(convolutions), dense
+        for number, (width, size) in enumerate(convolutions, 1):
+            setattr(self, f"conv{number}", nn.Conv2d(channels, width, size))
+            setattr(self, f"prelu{number}", nn.PReLU(width))
+            if number <= len(pools):
+                setattr(self, f"pool{number}", nn.MaxPool2d(pools[number - 1], 2, ceil_mode=True))
+            channels = width
+        last = len(convolutions) + 1
+        if dense:
+            setattr(self, f"dense{last}", nn.Linear(*dense))
+            setattr(self, f"prelu{last}", nn.PReLU(dense[1]))
+        self.heads = [f"{'dense' if dense else 'conv'}{last + bool(dense)}_{n}" for n in range(1, len(heads) + 1)]
+        for name, count in zip(self.heads, heads, strict=True):
+            setattr(self, name, nn.Linear(dense[1], count) if dense else nn.Conv2d(channels, count, 1))
+
+    def forward(self, x):
+        for number in range(1, self.count + 1):
+            x = getattr(self, f"prelu{number}")(getattr(self, f"conv{number}")(x))
+            if hasattr(self, f"pool{number}"):
+                x = getattr(self, f"pool{number}")(x)
+        if self.dense:
+            last = self.count + 1
+            x = x.permute(0, 3, 2, 1).contiguous()
+            x = getattr(self, f"dense{last}")(x.view(x.shape[0], -1))
+            x = getattr(self, f"prelu{last}")(x)
+        face, *others = [getattr(self, name)(x) for name in self.heads]
+        return [*others, F.softmax(face, dim=1)]
+
+
+def mtcnn(which):
+    """P, R or O."""
+    return {
+        "p": lambda: MTCNN([(10, 3), (16, 3), (32, 3)], [2], None, [2, 4]),
+        "r": lambda: MTCNN([(28, 3), (48, 3), (64, 2)], [3, 3], (576, 128), [2, 4]),
+        "o": lambda: MTCNN([(32, 3), (64, 3), (64, 3), (128, 2)], [3, 3, 2], (1152, 256), [2, 4, 10]),
+    }[which]()
+
+
 class Fire(nn.Module):
     def __init__(self, channels, squeeze, expand):
         super().__init__()

@@ -81,7 +81,10 @@ class Network:
         """The finished model, with the file's weights if one was given."""
         model = Model(self._inputs, outputs, name=name)
         if self._weights is not None:
-            model.load_weights(self._weights)
+            if self.include_top or not _is_from_torch(self._weights):
+                model.load_weights(self._weights)
+            else:
+                _load_features(self.owner, model, self._weights)
         return model
 
 
@@ -188,6 +191,19 @@ def _check_weights(owner: str, weights: Any) -> None:
         raise TypeError(f"{owner}: weights expects None or the path of a file, got {weights!r}")
     if not os.path.exists(weights):
         raise FileNotFoundError(f"{owner}: weights={os.fspath(weights)!r}: no such file")
+
+
+def _is_from_torch(path: PathLike) -> bool:
+    return os.fspath(path).lower().endswith((".pth", ".pt", ".bin"))
+
+
+def _load_features(owner: str, model: Model, path: PathLike) -> None:
+    """Weights from a file of a whole network, whose top is not wanted: PyTorch's files come with it."""
+    from cnnfast.interop.torch.weights import load_torch_weights
+
+    missing = load_torch_weights(model, path, strict=False).missing
+    if missing:
+        raise ValueError(f"{owner}: {os.fspath(path)} has nothing for {', '.join(missing[:5])}")
 
 
 def _check_activation(owner: str, activation: Any) -> None:

@@ -17,10 +17,17 @@ from cnnfast.symbolic import KerasTensor, Node
 
 @dataclass(frozen=True)
 class _Order:
-    """How a tensor lies: whether the channels are its second axis, and a flattened image's numbers in PyTorch."""
+    """How a tensor lies.
+
+    Attributes:
+        channels_first: whether the channels are its second axis.
+        rows: a flattened image's numbers in PyTorch.
+        turned: whether the model permutes its axes in a way of its own, as the PyTorch module then will, too.
+    """
 
     channels_first: bool = False
     rows: Any = None
+    turned: bool = False
 
 
 _Orders = dict[int, _Order]
@@ -97,7 +104,7 @@ def _leaving(node: Node, entering: list[_Order], output: KerasTensor) -> _Order:
         return _flattened(layer, first, shape, moved)
     axes = _permutation(node)
     if axes is not None:
-        return _Order(_turned(first.channels_first, axes))
+        return _turned(first, axes)
     if isinstance(layer, layers.Concatenate) and output.ndim == 2:
         return _joined(entering, [tensor.shape[-1] for tensor in node.inputs])
     if isinstance(layer, layers.Dense) or output.shape != node.inputs[0].shape:
@@ -108,7 +115,7 @@ def _leaving(node: Node, entering: list[_Order], output: KerasTensor) -> _Order:
 def _flattened(layer: Any, order: _Order, shape: tuple[int | None, ...], moved: bool) -> _Order:
     keeps = isinstance(layer, (layers.Flatten, layers.Reshape))
     keeps = keeps or (isinstance(layer, OperationLayer) and layer.function == "reshape")
-    if not keeps or None in shape[1:]:
+    if not keeps or order.turned or None in shape[1:]:
         return _Order()
     sizes = [n for n in shape[1:] if n is not None]
     if order.channels_first and moved:
@@ -133,12 +140,16 @@ def _permutation(node: Node) -> tuple[int, ...] | None:
     return None
 
 
-def _turned(channels_first: bool, axes: tuple[int, ...]) -> bool:
-    """Whether the channels are the second axis behind a permutation."""
+def _turned(order: _Order, axes: tuple[int, ...]) -> _Order:
+    """How a permuted tensor lies."""
     last = len(axes) - 1
-    if not channels_first and axes == (0, last, *range(1, last)):
-        return True
-    return channels_first and axes != (0, *range(2, last + 1), 1)
+    if order.turned:
+        return order
+    if not order.channels_first and axes == (0, last, *range(1, last)):
+        return _Order(channels_first=True)
+    if order.channels_first and axes == (0, *range(2, last + 1), 1):
+        return _Order()
+    return _Order(turned=True)
 
 
 def _joined(entering: list[_Order], sizes: list[int | None]) -> _Order:

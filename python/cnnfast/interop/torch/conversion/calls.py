@@ -82,6 +82,16 @@ def as_array(value: Any) -> Array:
     return np.asarray((array.float() if array.is_floating_point() else array).numpy())
 
 
+def flattened(value: Arranged) -> Arranged:
+    """A flattened image as it lies where that is an image's usual order; otherwise brought into PyTorch's.
+
+    So the graph tells in which order a dense layer's rows are, to others who bring weights for the same module.
+    """
+    if value.joined is None:
+        return value
+    return value if value.joined[1] == (*range(1, len(value.joined[1])), 0) else value.apart()
+
+
 def rows_of(value: Arranged) -> Any:
     """For each value of a flattened image as it lies, its number in PyTorch's order; None where that is the same."""
     size = value.shape[-1]

@@ -6,7 +6,7 @@ from typing import Any
 
 from cnnfast import layers, ops
 from cnnfast.interop.channels_first import Arranged, from_channels_last
-from cnnfast.interop.torch.conversion.calls import Call, UnsupportedError, converts, rows_of, state_of
+from cnnfast.interop.torch.conversion.calls import Call, UnsupportedError, converts, flattened, rows_of, state_of
 from cnnfast.interop.torch.conversion.padding import padded
 
 _CONV: dict[int, Any] = {1: layers.Conv1D, 2: layers.Conv2D, 3: layers.Conv3D}
@@ -86,6 +86,7 @@ def _linear(call: Call, x: Arranged) -> Arranged:
     def make() -> Any:
         return layers.Dense(module.out_features, use_bias=module.bias is not None, name=call.name)
 
+    x = flattened(x)
     if x.joined is not None:
         return Arranged(call.weighted(make, x.tensor, rows_of(x)))
     order = x.order if x.order[-1] == x.ndim - 1 else tuple(range(x.ndim))

@@ -6,7 +6,15 @@ from typing import Any
 
 from cnnfast import layers
 from cnnfast.interop.channels_first import Arranged, from_channels_last
-from cnnfast.interop.torch.conversion.calls import Call, UnsupportedError, computes, converts, rows_of, state_of
+from cnnfast.interop.torch.conversion.calls import (
+    Call,
+    UnsupportedError,
+    computes,
+    converts,
+    flattened,
+    rows_of,
+    state_of,
+)
 
 
 @converts("BatchNorm1d", "BatchNorm2d", "BatchNorm3d", "SyncBatchNorm")
@@ -19,6 +27,7 @@ def _batch(call: Call, x: Arranged) -> Arranged:
         affine = {"center": module.affine, "scale": module.affine, "name": call.name}
         return layers.BatchNormalization(momentum=1.0 - module.momentum, epsilon=module.eps, **affine)
 
+    x = flattened(x)
     if x.joined is not None:
         return x.like(call.weighted(make, x.tensor, rows_of(x)))
     return from_channels_last(call.weighted(make, x.channels_last()))

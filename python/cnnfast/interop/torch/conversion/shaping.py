@@ -49,12 +49,23 @@ def _dim(call: Call, x: Arranged) -> int:
 # Views
 
 
+def _viewed(x: Arranged, sizes: Sequence[int | None]) -> Arranged:
+    """A tensor in another shape.
+
+    One that lies as in PyTorch passes a permutation that moves nothing before it is flattened: the graph would look
+    like an image's otherwise, which PyTorch flattens with the channels first.
+    """
+    if len(sizes) == 2 < x.ndim and x.in_order:
+        x = Arranged(layers.Permute(tuple(range(1, x.ndim)))(x.tensor))
+    return reshaped(x, sizes)
+
+
 @computes("view", "reshape")
 def _view(call: Call, x: Arranged, *shape: Any) -> Arranged:
     sizes = list(listed(shape))
     if any(n is BATCH for n in sizes[1:]) or not all(isinstance(n, int) or n is BATCH for n in sizes):
         raise UnsupportedError(f"a shape of {sizes}: the batch expects to be the first axis")
-    return reshaped(x, [None if n is BATCH else n for n in sizes])
+    return _viewed(x, [None if n is BATCH else n for n in sizes])
 
 
 @computes("flatten")
@@ -64,7 +75,7 @@ def _flatten(call: Call, x: Arranged, start_dim: int = 0, end_dim: int = -1) -> 
         raise UnsupportedError("joining the batch with other axes is not supported; give start_dim=1")
     shape = [None, *x.shape[1:]]
     joined: list[int | None] = [math.prod(n for n in shape[start : end + 1] if n is not None)] if start <= end else []
-    return reshaped(x, [*shape[:start], *joined, *shape[end + 1 :]])
+    return _viewed(x, [*shape[:start], *joined, *shape[end + 1 :]])
 
 
 @converts("Flatten")
