@@ -74,6 +74,14 @@ def _comparison(result: dict[str, Any]) -> Iterator[str]:
         if rows:
             yield f"### {title}, times in milliseconds"
             yield tables.markdown(tables.headings(rows), map(tables.cells, rows), left=3)
+    direct = tables.peak_cells(result["rows"])
+    if direct:
+        yield "### Direct convolutions beside the processor's peak"
+        yield (
+            f"Those with at least {tables.COMPUTE_BOUND:.0f} operations for each byte of their arrays, which arithmetic "
+            "is to limit, not memory."
+        )
+        yield tables.markdown(tables.PEAK_HEADINGS, direct, left=2)
 
 
 def _memory(result: dict[str, Any]) -> Iterator[str]:

@@ -122,6 +122,12 @@ class Layer:
         positions = math.prod(self.x_shape[:-1] if self.kind == "transposed" else self.y_shape[:-1])
         return 2 * positions * self.window**self.rank * self.channels * self.filters // self.groups
 
+    @property
+    def intensity(self) -> float:
+        """Operations of one pass for each byte of x, y and the kernel, all read or written once."""
+        floats = math.prod(self.x_shape) + math.prod(self.y_shape) + math.prod(self.kernel_shape) * self.is_conv
+        return self.flops / (4 * floats)
+
     def scaled_down(self) -> Layer:
         """A layer of the same kind that takes milliseconds: for trying things out, not for measuring."""
         reach = (self.window - 1) * self.dilation + 1

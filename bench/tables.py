@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from bench.measure import NETWORK_PASSES, Row, geometric_mean
-from bench.shapes import CLASSES, PASSES
+from bench.shapes import CLASSES, LAYERS, PASSES
 
 HEADINGS = ["layer", "pass", "algorithm", "best", "median", "GFLOP/s", "% peak", "peer best", "median", "layout",
             "x best", "x median"]  # fmt: skip
@@ -101,6 +101,27 @@ def mean_line(values: Sequence[str]) -> str:
     """A line of means for a terminal."""
     widths = (43, 17, 5, 8, 9, 7, 15, 17)
     return " ".join(f"{v:<{w}}" if i < 2 else f"{v:>{w}}" for i, (v, w) in enumerate(zip(values, widths, strict=False)))
+
+
+# Operations for each byte from which on arithmetic, not memory, is to limit a direct convolution: two to three times
+# what a processor computes while its memory delivers a byte.
+COMPUTE_BOUND = 48.0
+PEAK_HEADINGS = ["layer", "pass", "operations per byte", "GFLOP/s", "% peak"]
+
+
+def peak_cells(rows: Iterable[Row]) -> list[list[str]]:
+    """Direct convolutions that arithmetic is to limit, beside the peak: the cells under `PEAK_HEADINGS`."""
+    intensity = {layer.name: layer.intensity for layer in LAYERS}
+    found = [
+        (intensity[row["name"]], row)
+        for row in rows
+        if row.get("algorithm") == "direct" and intensity.get(row["name"], 0.0) >= COMPUTE_BOUND
+    ]
+    found.sort(key=lambda pair: -pair[1]["percent"])
+    return [
+        [row["name"], row["pass"], f"{value:.0f}", f"{row['gflops']:.0f}", f"{row['percent']:.0f}"]
+        for value, row in found
+    ]
 
 
 def markdown(head: Sequence[str], body: Iterable[Sequence[str]], left: int = 1) -> str:
