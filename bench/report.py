@@ -78,8 +78,8 @@ def _comparison(result: dict[str, Any]) -> Iterator[str]:
     if direct:
         yield "### Direct convolutions beside the processor's peak"
         yield (
-            f"Those with at least {tables.COMPUTE_BOUND:.0f} operations for each byte of their arrays, which arithmetic "
-            "is to limit, not memory."
+            f"Those with at least {tables.COMPUTE_BOUND:.0f} operations for each byte of their arrays, which "
+            "arithmetic is to limit, not memory."
         )
         yield tables.markdown(tables.PEAK_HEADINGS, direct, left=2)
 
