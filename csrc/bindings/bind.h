@@ -16,6 +16,7 @@ void bind_conv(pybind11::module_& module);
 void bind_conv_pool(pybind11::module_& module);
 void bind_dense(pybind11::module_& module);
 void bind_softmax(pybind11::module_& module);
+void bind_prepared(pybind11::module_& module);
 void bind_pool(pybind11::module_& module);
 void bind_adaptive_pool(pybind11::module_& module);
 void bind_maxout(pybind11::module_& module);

@@ -10,16 +10,8 @@
 namespace cnnfast {
 namespace {
 
-// x (..., features) times w (features, units): a pointwise convolution over as many images of one position as there
-// are rows.
-ConvShape dense_shape(int64_t rows, const Floats& w) {
-  ConvShape shape;
-  shape.rank = 1;
-  shape.images = rows;
-  shape.in_channels = w.shape(0);
-  shape.out_channels = w.shape(1);
-  return shape;
-}
+// For w (features, units).
+ConvShape shape_of(int64_t rows, const Floats& w) { return dense_shape(rows, w.shape(0), w.shape(1)); }
 
 // The rows of an array whose last axis has `size` values.
 int64_t rows_of(const Floats& array, int64_t size) { return array.size() / size; }
@@ -51,7 +43,7 @@ py::array_t<float> forward(const Floats& x, const Floats& w, const std::optional
                                 dims_text(dims_of(*bias)));
   }
   const Activation kind = activation_from_name("dense", activation);
-  const ConvShape shape = dense_shape(rows_of(x, w.shape(0)), w);
+  const ConvShape shape = shape_of(rows_of(x, w.shape(0)), w);
   py::array_t<float> y = new_floats(with_last(dims_of(x), w.shape(1)));
   const float *x_data = x.data(), *w_data = w.data(), *b = bias ? bias->data() : nullptr;
   float* y_data = y.mutable_data();
@@ -62,7 +54,7 @@ py::array_t<float> forward(const Floats& x, const Floats& w, const std::optional
 
 py::array_t<float> backward_data(const Floats& dy, const Floats& w) {
   require_kernel(w, 1, "dy", dy);
-  const ConvShape shape = dense_shape(rows_of(dy, w.shape(1)), w);
+  const ConvShape shape = shape_of(rows_of(dy, w.shape(1)), w);
   py::array_t<float> dx = new_floats(with_last(dims_of(dy), w.shape(0)));
   const float *dy_data = dy.data(), *w_data = w.data();
   float* dx_data = dx.mutable_data();
@@ -78,7 +70,7 @@ py::array_t<float> backward_weights(const Floats& x, const Floats& dy) {
                                 ", dy: " + dims_text(dims_of(dy)));
   }
   py::array_t<float> dw = new_floats({last(x), last(dy)});
-  const ConvShape shape = dense_shape(rows_of(x, dw.shape(0)), dw);
+  const ConvShape shape = shape_of(rows_of(x, dw.shape(0)), dw);
   const float *x_data = x.data(), *dy_data = dy.data();
   float* dw_data = dw.mutable_data();
   const py::gil_scoped_release release_gil;

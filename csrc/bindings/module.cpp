@@ -19,6 +19,7 @@ PYBIND11_MODULE(_core, module, pybind11::mod_gil_not_used()) {
   cnnfast::bind_elementwise(module);
   cnnfast::bind_conv(module);
   cnnfast::bind_dense(module);
+  cnnfast::bind_prepared(module);
   cnnfast::bind_softmax(module);
   cnnfast::bind_pool(module);
   cnnfast::bind_conv_pool(module);

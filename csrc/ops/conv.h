@@ -4,14 +4,16 @@
 
 #include "kernels/activation.h"
 #include "ops/conv_shape.h"
+#include "ops/kept_weights.h"
 
 namespace cnnfast {
 
 class PooledGradient;
 
-// y = activation(correlation of x with w + bias); `bias` may be null.
+// y = activation(correlation of x with w + bias); `bias` may be null. `kept`, where it is not null, belongs to these
+// values of w and this window, stride, dilation and direction; sizes and batches may change from call to call.
 void conv_forward(const ConvShape& shape, const float* x, const float* w, const float* bias, Activation activation,
-                  float alpha, float* y);
+                  float alpha, float* y, KeptWeights* kept = nullptr);
 
 // dx: what the gradient dy at the output is at the input. This is also the transposed convolution of dy.
 void conv_backward_data(const ConvShape& shape, const float* dy, const float* w, float* dx);
@@ -27,7 +29,7 @@ void conv_backward_weights(const ConvShape& shape, const float* x, const float* 
 void conv_backward_weights(const ConvShape& shape, const float* x, const PooledGradient& dy, float* dw);
 
 // Which loops each pass of this convolution runs through.
-ConvRoute forward_route(const ConvShape& shape);
+ConvRoute forward_route(const ConvShape& shape, bool weights_kept = false);
 std::string backward_data_route(const ConvShape& shape);
 ConvRoute backward_weights_route(const ConvShape& shape);
 

@@ -7,10 +7,10 @@
 
 namespace cnnfast {
 
-ConvRoute forward_route(const ConvShape& shape) {
+ConvRoute forward_route(const ConvShape& shape, bool weights_kept) {
   if (has_few_rows(shape)) return few_rows_route();
   return route_convolution(shape.window_source(), shape.images, shape.groups, shape.group_out_channels(),
-                           shape.algorithm, ConvPass::correlation);
+                           shape.algorithm, ConvPass::correlation, weights_kept);
 }
 
 Correlation forward_correlation(const ConvShape& shape, Activation activation, float alpha) {
@@ -43,13 +43,15 @@ WeightView forward_weights(const ConvShape& shape, const float* w) {
 }
 
 void conv_forward(const ConvShape& shape, const float* x, const float* w, const float* bias, Activation activation,
-                  float alpha, float* y) {
-  const ConvRoute route = forward_route(shape);
+                  float alpha, float* y, KeptWeights* kept) {
+  const ConvRoute route = forward_route(shape, kept != nullptr);
   if (route.loops == ConvRoute::Loops::few_rows) {
     few_rows_forward(shape, x, w, bias, activation, alpha, y);
     return;
   }
-  correlate(forward_correlation(shape, activation, alpha), route, x, forward_weights(shape, w), bias, y);
+  Correlation c = forward_correlation(shape, activation, alpha);
+  c.kept = kept;
+  correlate(c, route, x, forward_weights(shape, w), bias, y);
 }
 
 }  // namespace cnnfast

@@ -72,26 +72,30 @@ bool admits(ConvAlgorithm algorithm, WinogradKind kind) {
 // What passes cost, in operations at the speed of large products. The factors are fits to measurements of layers of 1
 // to 64 images, 7^2 to 56^2 pixels and 16 to 512 channels; their ratios hardly depend on the processor.
 constexpr double kPackedWeight = 60;      // to pack a weight, transform it, and read it again
+constexpr double kKeptWeight = 20;        // to read it
 constexpr double kWeightGradient = 15;    // to transform it back
 constexpr double kTransformedValue = 12;  // to transform a value of the input or of the output
 
-double cost_per_weight(ConvPass pass) { return pass == ConvPass::weights ? kWeightGradient : kPackedWeight; }
+double cost_per_weight(ConvPass pass, bool kept) {
+  if (pass == ConvPass::weights) return kWeightGradient;
+  return kept ? kKeptWeight : kPackedWeight;
+}
 
 double count(int64_t n) { return static_cast<double>(n); }
 
-double direct_cost(const WindowSource& source, int64_t images, int64_t out_channels, ConvPass pass) {
+double direct_cost(const WindowSource& source, int64_t images, int64_t out_channels, double per_weight) {
   const auto& a = source.axis;
   const double outputs = count(images * a[0].out * a[1].out * a[2].out);
-  return (2 * outputs + cost_per_weight(pass)) * count(source.window_floats() * out_channels);
+  return (2 * outputs + per_weight) * count(source.window_floats() * out_channels);
 }
 
 double winograd_cost(const WindowSource& source, int64_t images, int64_t out_channels, WinogradKind kind,
-                     ConvPass pass) {
+                     double per_weight) {
   const WinogradTiles tiles(source, images, kind);
   const double points = count(kind.points());
   const double slots = count(tiles.columns() * tiles.slots()), outputs = count(tiles.columns() * tiles.outputs());
   const double in = count(source.channels), out = count(out_channels), runs = count(tiles.runs());
-  return points * (2 * slots * runs * in * out + cost_per_weight(pass) * runs * in * out +
+  return points * (2 * slots * runs * in * out + per_weight * runs * in * out +
                    kTransformedValue * (slots * count(tiles.subs()) * in + outputs * out));
 }
 
@@ -142,7 +146,7 @@ bool can_run(ConvAlgorithm algorithm, const WindowSource& source, int64_t groups
 }
 
 ConvRoute route_convolution(const WindowSource& source, int64_t images, int64_t groups, int64_t group_out_channels,
-                            ConvAlgorithm algorithm, ConvPass pass) {
+                            ConvAlgorithm algorithm, ConvPass pass, bool weights_kept) {
   ConvRoute route;
   // Panels of one group's output channels fill vectors less than several groups side by side do.
   if (groups_share_vectors(groups, source.channels, group_out_channels) ||
@@ -159,11 +163,12 @@ ConvRoute route_convolution(const WindowSource& source, int64_t images, int64_t 
   }
   const bool forced = algorithm != ConvAlgorithm::automatic;
   if (!forced && (strict_precision() || !pays(source, group_out_channels))) return route;
+  const double per_weight = cost_per_weight(pass, weights_kept);
   double least =
-      forced ? std::numeric_limits<double>::infinity() : direct_cost(source, images, group_out_channels, pass);
+      forced ? std::numeric_limits<double>::infinity() : direct_cost(source, images, group_out_channels, per_weight);
   for (const Candidate& candidate : kCandidates) {
     if (!admits(algorithm, candidate.kind) || !winograd_fits(source, groups, candidate.kind)) continue;
-    const double cost = winograd_cost(source, images, group_out_channels, candidate.kind, pass);
+    const double cost = winograd_cost(source, images, group_out_channels, candidate.kind, per_weight);
     if (cost >= least) continue;
     least = cost;
     route.loops = ConvRoute::Loops::winograd;

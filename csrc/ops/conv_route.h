@@ -40,9 +40,10 @@ enum class ConvPass { correlation, weights };  // forward and backward-data; bac
 // Whether the loops asked for can compute this correlation.
 bool can_run(ConvAlgorithm algorithm, const WindowSource& source, int64_t groups);
 
-// Throws std::invalid_argument where Winograd is asked for and no transform has this window and stride.
+// `weights_kept`: the weights need not be packed or transformed at every call. Throws std::invalid_argument where
+// Winograd is asked for and no transform has this window and stride.
 ConvRoute route_convolution(const WindowSource& source, int64_t images, int64_t groups, int64_t group_out_channels,
-                            ConvAlgorithm algorithm, ConvPass pass);
+                            ConvAlgorithm algorithm, ConvPass pass, bool weights_kept = false);
 
 // Strict: never an algorithm that rounds differently from a plain sum of products. For the whole process.
 void set_strict_precision(bool strict);

@@ -118,6 +118,15 @@ ConvShape conv_shape(const std::string& op, const Dims& x, const Dims& kernel, c
   return shape;
 }
 
+ConvShape dense_shape(int64_t rows, int64_t features, int64_t units) {
+  ConvShape shape;
+  shape.rank = 1;
+  shape.images = rows;
+  shape.in_channels = features;
+  shape.out_channels = units;
+  return shape;
+}
+
 ConvShape conv_transpose_shape(const std::string& op, const Dims& x, const Dims& kernel, const Dims& strides,
                                const Padding& padding, const Dims& output_padding, const Dims& dilation) {
   const size_t rank = strides.size();

@@ -39,6 +39,9 @@ struct ConvShape {
 ConvShape conv_shape(const std::string& op, const Dims& x, const Dims& kernel, const Dims& strides,
                      const Padding& padding, const Dims& dilation, int64_t groups, bool flip_kernel);
 
+// x (rows, features) times a matrix (features, units): a pointwise convolution over images of one position.
+ConvShape dense_shape(int64_t rows, int64_t features, int64_t units);
+
 // The convolution whose gradient to its input is the transposed convolution of `x` (N, spatial..., C) with `kernel`
 // (spatial..., K, C): its output is x's shape, its input the transposed convolution's output. `output_padding` is empty
 // or says by how much each axis of that output is longer than it needs to be.

@@ -102,12 +102,19 @@ class Loops {
 
 void correlate_directly(const Correlation& c, Runs runs, const float* x, const WeightView& w, const float* bias,
                         float* y) {
-  const PackedWeights weights(w, c.groups, c.source.channels, direct_panels(c));
-  Loops(c, runs, x, weights, bias, y).run();
+  ConvRoute route;
+  route.loops = runs == Runs::windows ? ConvRoute::Loops::im2col : ConvRoute::Loops::direct;
+  const double weight_floats = static_cast<double>(c.groups * c.out_channels * c.source.window_floats());
+  const auto weights = kept_form<PackedWeights>(
+      c.kept, route, c.flops() / (2 * weight_floats), static_cast<int64_t>(weight_floats), [&] {
+        return std::make_shared<PackedWeights>(w, c.groups, c.source.channels, direct_panels(c));
+      });
+  Loops(c, runs, x, *weights, bias, y).run();
 }
 
 ConvRoute route_of(const Correlation& c) {
-  return route_convolution(c.source, c.images, c.groups, c.out_channels, c.algorithm, ConvPass::correlation);
+  return route_convolution(c.source, c.images, c.groups, c.out_channels, c.algorithm, ConvPass::correlation,
+                           c.kept != nullptr);
 }
 
 }  // namespace

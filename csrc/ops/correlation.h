@@ -6,6 +6,7 @@
 
 #include "kernels/activation.h"
 #include "ops/conv_route.h"
+#include "ops/kept_weights.h"
 #include "ops/panels.h"
 #include "ops/window.h"
 
@@ -24,6 +25,7 @@ struct Correlation {
   Activation activation = Activation::linear;
   float alpha = 0;
   ConvAlgorithm algorithm = ConvAlgorithm::automatic;
+  KeptWeights* kept = nullptr;  // where the weights' forms are kept for the next call
 
   double flops() const;
 };

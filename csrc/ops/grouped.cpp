@@ -57,11 +57,20 @@ class BlockedWeights {
   Scratch scratch_;
 };
 
+std::shared_ptr<const BlockedWeights> blocked(const CorrelationPart& part, const BlockedGroups& groups) {
+  const Correlation& c = part.correlation;
+  ConvRoute route;
+  route.loops = ConvRoute::Loops::grouped;
+  const int64_t floats = c.groups * c.out_channels * c.source.window_floats();
+  return kept_form<BlockedWeights>(c.kept, route, c.flops() / (2.0 * static_cast<double>(floats)), floats,
+                                   [&] { return std::make_shared<BlockedWeights>(c.source, part.weights, groups); });
+}
+
 // One of the correlations that are run through together.
 class Part {
  public:
   Part(const CorrelationPart& part, const BlockedGroups& groups)
-      : c_(part.correlation), y_(part.y), weights_(c_.source, part.weights, groups) {
+      : c_(part.correlation), y_(part.y), kept_(blocked(part, groups)), weights_(*kept_) {
     row_.blocks = groups.blocks;
     row_.x_pixel = c_.source.axis[2].stride * c_.source.pixel_channels;
     row_.x_tap = c_.source.axis[2].dilation * c_.source.pixel_channels;
@@ -122,7 +131,8 @@ class Part {
 
   const Correlation& c_;
   float* y_;
-  BlockedWeights weights_;
+  std::shared_ptr<const BlockedWeights> kept_;
+  const BlockedWeights& weights_;
   GroupedRow row_;
 };
 

@@ -248,11 +248,18 @@ void correlate_winograd(const Correlation& c, WinogradKind kind, const float* x,
                         float* y) {
   const int64_t in = c.source.channels;
   const WinogradTiles tiles(c.source, c.images, kind);
-  const PackedWeights packed(in_runs(w, tiles), 1, in,
-                             PanelGrid(c.out_channels, kernels().limits.lanes, kPanelVectors));
-  const TransformedWeights weights(packed, kind, tiles.runs(), in);
-  WinogradLoops loops(c, kind, tiles, x, weights, bias, y);
-  if (kind.points() * tiles.runs() * in * c.out_channels <= kFusedWeightFloats) {
+  ConvRoute route;
+  route.loops = ConvRoute::Loops::winograd;
+  route.kind = kind;
+  const int64_t weight_floats = kind.points() * tiles.runs() * in * c.out_channels;
+  const auto uses = static_cast<double>(tiles.columns() * tiles.slots());
+  const auto weights = kept_form<TransformedWeights>(c.kept, route, uses, weight_floats, [&] {
+    const PackedWeights packed(in_runs(w, tiles), 1, in,
+                               PanelGrid(c.out_channels, kernels().limits.lanes, kPanelVectors));
+    return std::make_shared<TransformedWeights>(packed, kind, tiles.runs(), in);
+  });
+  WinogradLoops loops(c, kind, tiles, x, *weights, bias, y);
+  if (weight_floats <= kFusedWeightFloats) {
     loops.run_fused();
   } else {
     loops.run_staged();

@@ -128,6 +128,32 @@ class ConvShape:
     @property
     def multiply_adds(self) -> int: ...
 
+class PreparedLayer:
+    def __call__(self, x: _Floats) -> _Floats: ...
+    def algorithm(self, x_shape: Sequence[int]) -> str: ...
+    @property
+    def forms(self) -> int: ...
+
+class PreparedConvolution(PreparedLayer):
+    def __init__(
+        self,
+        op: str,
+        rank: int,
+        kernel: _Floats,
+        bias: _Floats | None,
+        strides: Any,
+        padding: Any,
+        dilation_rate: Any,
+        groups: int,
+        activation: str,
+        alpha: float,
+        flip_kernel: bool = False,
+        algorithm: str = "auto",
+    ) -> None: ...
+
+class PreparedDense(PreparedLayer):
+    def __init__(self, kernel: _Floats, bias: _Floats | None, activation: str, alpha: float) -> None: ...
+
 def conv_forward(
     shape: ConvShape,
     x: _Floats,

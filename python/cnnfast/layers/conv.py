@@ -13,6 +13,7 @@ from cnnfast.layers.spatial import fixed_channels
 from cnnfast.layers.windowed import Padding, WindowedLayer
 from cnnfast.ops._conv_pool import Windows, conv_max_pool
 from cnnfast.ops._fusion import Fused
+from cnnfast.ops._prepared import Prepared, prepared_convolution
 
 
 class _Conv(WindowedLayer):
@@ -87,6 +88,13 @@ class _Conv(WindowedLayer):
         own = self.padding if padding is None else padding
         convolution = (self.strides, own, self.dilation_rate, self.groups)
         return Windows(*convolution, pooling.pool_size, pooling.strides, pooling.padding)
+
+    def prepared(self, kernel: Any, bias: Any, activation: Fused, padding: Any = None) -> Prepared:
+        """`weighted` with these weights, as arrays, for one float32 array after the other."""
+        padding = self.padding if padding is None else padding
+        return prepared_convolution(
+            self.rank, kernel, bias, self.strides, padding, self.dilation_rate, self.groups, activation
+        )
 
     def _output_shape(self, input_shape: Shape) -> Shape:
         kernel_shape = self._kernel_shape(input_shape)

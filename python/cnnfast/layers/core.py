@@ -14,6 +14,7 @@ from cnnfast.layers.arguments import checked_data_format
 from cnnfast.layers.base import Layer, SameShape, Shape
 from cnnfast.layers.inputs import fixed_size
 from cnnfast.ops._fusion import Fused
+from cnnfast.ops._prepared import Prepared, prepared_dense
 from cnnfast.symbolic import KerasTensor, Node
 
 # What an input may be said to be made of; it is computed with as float32 all the same.
@@ -189,6 +190,10 @@ class Dense(Activated, Layer):
     def weighted(self, x: Any, kernel: Any, bias: Any, activation: Fused) -> Any:
         """The product of x with any weights and an activation that the engine applies."""
         return ops.dense(x, kernel, bias, activation=activation)
+
+    def prepared(self, kernel: Any, bias: Any, activation: Fused) -> Prepared:
+        """`weighted` with these weights, as arrays, for one float32 array after the other."""
+        return prepared_dense(kernel, bias, activation)
 
     def weighted_alone(self) -> bool:
         """Whether the layer is nothing but `weighted`, with its own weights and no activation."""

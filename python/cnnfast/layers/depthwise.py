@@ -14,6 +14,7 @@ from cnnfast.layers.inputs import fixed_size
 from cnnfast.layers.spatial import fixed_channels
 from cnnfast.layers.windowed import Padding, WindowedLayer
 from cnnfast.ops._fusion import Fused
+from cnnfast.ops._prepared import Prepared, prepared_depthwise
 
 
 class _DepthwiseConv(WindowedLayer):
@@ -65,6 +66,11 @@ class _DepthwiseConv(WindowedLayer):
             dilation_rate=self.dilation_rate,
             activation=activation,
         )
+
+    def prepared(self, kernel: Any, bias: Any, activation: Fused, padding: Any = None) -> Prepared:
+        """`weighted` with these weights, as arrays, for one float32 array after the other."""
+        padding = self.padding if padding is None else padding
+        return prepared_depthwise(self.rank, kernel, bias, self.strides, padding, self.dilation_rate, activation)
 
     def _output_shape(self, input_shape: Shape) -> Shape:
         channels = fixed_channels(type(self).__name__, input_shape)

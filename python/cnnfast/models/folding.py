@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from cnnfast import layers
-from cnnfast.autograd import FloatArray
+from cnnfast.autograd import FloatArray, is_float32
 from cnnfast.models.fusion import (
     NormalizedSum,
     applied,
@@ -23,6 +23,7 @@ from cnnfast.models.fusion import (
     plain_layers,
     weighted_layer,
 )
+from cnnfast.models.prepared import ReadyWeights, prepared
 from cnnfast.models.steps import Step, note_last_uses, readers
 from cnnfast.ops._fusion import Fused
 
@@ -32,13 +33,12 @@ _DEPTHWISE = (layers.DepthwiseConv1D, layers.DepthwiseConv2D)
 class FoldedLayer:
     """A layer with weights that do the work of the normalization behind it too.
 
-    They are computed at the first call, and again when one of the weights has changed.
+    They are computed at the first call, and again when one of the weights has changed (`ReadyWeights`).
     """
 
     def __init__(self, layer: Any, normalization: layers.BatchNormalization, activation: Fused) -> None:
         self._layer, self._normalization, self._activation = layer, normalization, activation
-        self._weights: tuple[FloatArray, FloatArray] | None = None
-        self._made_at: tuple[Any, ...] = ()
+        self._ready = ReadyWeights()
 
     def __call__(self, x: Any, training: bool | None = None) -> Any:
         """The normalized and activated output."""
@@ -46,11 +46,14 @@ class FoldedLayer:
         if not layer.weighted_alone():  # it was given an activation since
             return applied(norm.normalized(layer(x), False), self._activation)
         sources = (layer.kernel, layer.bias, norm.gamma, norm.beta, norm.moving_mean, norm.moving_variance)
-        made_at = (norm.epsilon, *((id(v), v.changes) for v in sources if v is not None))
-        if self._weights is None or made_at != self._made_at:
-            self._weights, self._made_at = self._folded(), made_at
+        made = self._ready.of(layer, self._activation, sources, norm.epsilon, self._folded)
+        if is_float32(x):
+            try:
+                return made.compute(x)
+            except (ValueError, TypeError):
+                pass  # what comes now tells whose error it is
         with layer.naming_errors():
-            return layer.weighted(x, *self._weights, self._activation)
+            return layer.weighted(x, made.kernel, made.bias, self._activation)
 
     def activated(self, activation: Fused) -> FoldedLayer | None:
         """The same with an activation behind it; None where it has one."""
@@ -99,7 +102,7 @@ def folded(steps: Iterable[Step], kept: Iterable[int]) -> list[Step]:
     result = [replaced.get(id(step), step) for step in steps if id(step) not in gone]
     result = joined(result, kept, _with_activation)
     # The steps that are left are shared with training, where other slots are free after them.
-    result = [Step(s.compute, s.layers, s.args, s.kwargs, s.outputs, s.input_shape) for s in result]
+    result = [Step(prepared(s.compute), s.layers, s.args, s.kwargs, s.outputs, s.input_shape) for s in result]
     note_last_uses(result, kept)
     return result
 

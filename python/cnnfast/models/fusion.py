@@ -11,7 +11,7 @@ something else.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from cnnfast import activations, layers, ops
@@ -59,6 +59,10 @@ class PaddedConvolution:
         """The same, and the max pooling behind it, in one pass; None where a pass each is quicker."""
         return self.layer.pooled(x, kernel, bias, activation, pooling, self._padding.padding)
 
+    def prepared(self, kernel: Any, bias: Any, activation: Fused) -> Any:
+        """`weighted` with these weights, as arrays, for one float32 array after the other."""
+        return self.layer.prepared(kernel, bias, activation, self._padding.padding)
+
     def __call__(self, x: Any, training: bool | None = None) -> Any:
         """The output for an input without its border."""
         layer = self.layer
@@ -105,6 +109,13 @@ class PooledConvolution:
 
     def __init__(self, convolution: Any, pooling: Any) -> None:
         self._convolution, self._pooling = convolution, pooling
+        self._alone = convolution  # what computes it where there are two passes
+
+    def with_alone(self, wrapped: Callable[[Any], Any]) -> PooledConvolution:
+        """The same with what `wrapped` makes of the convolution where there are two passes."""
+        made = PooledConvolution(self._convolution, self._pooling)
+        made._alone = wrapped(self._convolution)
+        return made
 
     def __call__(self, x: Any, training: bool | None = None) -> Any:
         """The pooled output."""
@@ -112,7 +123,7 @@ class PooledConvolution:
             y = self._in_one_pass(x)
         except (ValueError, TypeError):
             y = None  # the layers by themselves tell whose error it is
-        return self._pooling(self._convolution(x, training=training), training=training) if y is None else y
+        return self._pooling(self._alone(x, training=training), training=training) if y is None else y
 
     def _in_one_pass(self, x: Any) -> Any:
         """The pooled output; None where a pass each is quicker, or something comes in between."""

@@ -1,0 +1,110 @@
+"""Layers in inference whose weights lie ready in the form in which the engine's loops read them.
+
+A call of `ops.conv2d` packs or transforms the weights each time. Where the same weights meet one small batch after the
+other, that takes as long as the products; so inference keeps what was made of the weights until one of them changes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from cnnfast.autograd import FloatArray, Variable, is_float32
+from cnnfast.models.fusion import PooledConvolution, WeightedActivation, weighted_layer
+from cnnfast.ops._fusion import Fused
+from cnnfast.ops._prepared import Prepared
+
+
+class _Made(NamedTuple):
+    """What was made of some variables."""
+
+    sources: tuple[Variable | None, ...]  # held, so that no other variable gets the id of one of them
+    made_at: tuple[Any, ...]
+    kernel: FloatArray
+    bias: FloatArray | None
+    compute: Prepared
+
+
+class ReadyWeights:
+    """The weights that a convolution or dense layer computes with, made again when a variable has changed.
+
+    Copies and pickles hold nothing of that: it is made anew where it is needed.
+    """
+
+    def __init__(self) -> None:
+        self._made: _Made | None = None
+
+    def of(
+        self,
+        layer: Any,
+        activation: Fused,
+        sources: tuple[Variable | None, ...],
+        others: Any,
+        weights: Callable[[], tuple[FloatArray, FloatArray | None]],
+    ) -> _Made:
+        """What is ready for these variables' present values.
+
+        Args:
+            layer: what computes, with a border or without.
+            activation: what is applied to its sums.
+            sources: the variables that the weights are made of.
+            others: what else they depend on.
+            weights: makes the kernel and the bias.
+        """
+        made_at = (activation, others, *[None if v is None else (id(v), v.changes) for v in sources])
+        made = self._made
+        if made is None or made.made_at != made_at:
+            # In one assignment, and noted as of before: threads may be here at once, and one may change a variable.
+            kernel, bias = weights()
+            made = _Made(sources, made_at, kernel, bias, layer.prepared(kernel, bias, activation))
+            self._made = made
+        return made
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return ReadyWeights, ()
+
+
+class PreparedLayer:
+    """A convolution or dense layer, with a border or an activation or without, and its weights ready for inference."""
+
+    def __init__(self, compute: Any) -> None:
+        self.compute = compute
+        self._ready = ReadyWeights()
+
+    def __call__(self, x: Any, training: bool | None = None) -> Any:
+        """What the layer computes."""
+        parts = self._parts() if is_float32(x) else None
+        if parts is None:  # a tensor, whose gradient may be asked for, or something else than the engine's own work
+            return self.compute(x, training=training)
+        layer, activation = parts
+        sources = (layer.kernel, layer.bias)
+        try:
+            made = self._ready.of(layer, activation, sources, None, lambda: _values(*sources))
+            return made.compute(x)
+        except (ValueError, TypeError):
+            return self.compute(x, training=training)  # which tells what is wrong, and whose error it is
+
+    def _parts(self) -> tuple[Any, Fused] | None:
+        """What is computed, and the activation that the engine applies; None where there is more to it."""
+        compute = self.compute
+        if type(compute) is WeightedActivation:
+            return compute.parts()
+        layer = weighted_layer(compute)
+        plain = layer.built and layer._after is None and layer.input_spec is None
+        return (compute, layer._fused) if plain and _channels_last(layer) else None
+
+
+def _channels_last(layer: Any) -> bool:
+    return getattr(layer, "data_format", "channels_last") == "channels_last"
+
+
+def _values(kernel: Variable, bias: Variable | None) -> tuple[FloatArray, FloatArray | None]:
+    return kernel._value, None if bias is None else bias._value
+
+
+def prepared(compute: Any) -> Any:
+    """The same with its weights ready, where it is a layer whose weights can be."""
+    if type(compute) is PooledConvolution:
+        return compute.with_alone(prepared)
+    parts = compute.layer if type(compute) is WeightedActivation else compute
+    return compute if weighted_layer(parts) is None else PreparedLayer(compute)

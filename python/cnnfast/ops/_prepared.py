@@ -1,0 +1,61 @@
+"""Convolutions and dense products with weights that stay what they are, for inference.
+
+The engine keeps such weights in the form in which its loops read them, so that a call need not pack or transform them
+anew. What these functions return is called with one float32 array (`is_float32`) and gives one; nothing is recorded.
+"""
+
+from __future__ import annotations
+
+from cnnfast import _core
+from cnnfast.autograd import FloatArray
+from cnnfast.ops._fusion import Fused, fused_activation
+from cnnfast.ops.conv import IntPerAxis, Padding
+
+Prepared = _core.PreparedLayer
+
+
+def prepared_convolution(
+    rank: int,
+    kernel: FloatArray,
+    bias: FloatArray | None,
+    strides: IntPerAxis,
+    padding: Padding,
+    dilation_rate: IntPerAxis,
+    groups: int,
+    activation: Fused,
+    algorithm: str = "auto",
+    flip_kernel: bool = False,
+) -> Prepared:
+    """`conv1d`, `conv2d` or `conv3d` by the rank, with these weights and arguments.
+
+    Raises:
+        ValueError: arguments do not fit; what does not fit an input is found when it comes.
+    """
+    op = f"conv{rank}d"
+    name, alpha = fused_activation(op, activation)
+    return _core.PreparedConvolution(
+        op, rank, kernel, bias, strides, padding, dilation_rate, groups, name, alpha, flip_kernel, algorithm
+    )
+
+
+def prepared_depthwise(
+    rank: int,
+    kernel: FloatArray,
+    bias: FloatArray | None,
+    strides: IntPerAxis,
+    padding: Padding,
+    dilation_rate: IntPerAxis,
+    activation: Fused,
+) -> Prepared:
+    """`depthwise_conv1d` or `depthwise_conv2d`, likewise."""
+    op = f"depthwise_conv{rank}d"
+    channels, multiplier = kernel.shape[-2:]
+    grouped = kernel.reshape(*kernel.shape[:-2], 1, channels * multiplier)
+    name, alpha = fused_activation(op, activation)
+    return _core.PreparedConvolution(op, rank, grouped, bias, strides, padding, dilation_rate, channels, name, alpha)
+
+
+def prepared_dense(kernel: FloatArray, bias: FloatArray | None, activation: Fused) -> Prepared:
+    """`dense`, likewise."""
+    name, alpha = fused_activation("dense", activation)
+    return _core.PreparedDense(kernel, bias, name, alpha)
