@@ -106,9 +106,8 @@ void correlate_directly(const Correlation& c, Runs runs, const float* x, const W
   route.loops = runs == Runs::windows ? ConvRoute::Loops::im2col : ConvRoute::Loops::direct;
   const double weight_floats = static_cast<double>(c.groups * c.out_channels * c.source.window_floats());
   const auto weights = kept_form<PackedWeights>(
-      c.kept, route, c.flops() / (2 * weight_floats), static_cast<int64_t>(weight_floats), [&] {
-        return std::make_shared<PackedWeights>(w, c.groups, c.source.channels, direct_panels(c));
-      });
+      c.kept, route, c.flops() / (2 * weight_floats), static_cast<int64_t>(weight_floats),
+      [&] { return std::make_shared<PackedWeights>(w, c.groups, c.source.channels, direct_panels(c)); });
   Loops(c, runs, x, *weights, bias, y).run();
 }
 
