@@ -90,6 +90,44 @@ def test_pooling_to_the_size_that_is_there(rng):
     check_windows(sequential((8, 8, 2), Conv2D(4, 3), layers.AdaptiveMaxPooling2D(6), Flatten(), Dense(3)), rng, 1)
 
 
+@pytest.mark.parametrize(
+    "layer",
+    [
+        BatchNormalization(),
+        BatchNormalization(axis=1, scale=False),
+        layers.LayerNormalization(),
+        layers.PReLU(),
+        Softmax(),
+        Activation("softmax"),
+    ],
+    ids=lambda layer: type(layer).__name__,
+)
+def test_what_treats_each_number_of_a_flattened_image_on_its_own(layer, rng, tmp_path):
+    stack = [Conv2D(4, 2, strides=2), Flatten(), Dropout(0.2), layer, ReLU(), Dense(5), layers.PReLU(), Dense(3)]
+    model = sequential((8, 6, 2), *stack)
+    check_windows(model, rng, 2)
+    sliding = to_fully_convolutional(model)
+    assert [type(found) for found in sliding.layers].count(type(layer)) >= 1
+    sliding.save(tmp_path / "net.safetensors")
+    x = rng.standard_normal((1, 10, 9, 2)).astype(np.float32)
+    np.testing.assert_array_equal(models.load_model(tmp_path / "net.safetensors")(x), sliding(x))
+
+
+def test_slopes_of_vectors(rng):
+    one = layers.PReLU(shared_axes=[1])
+    check_windows(sequential((5, 4, 3), Flatten(), one, Dense(6), layers.PReLU(shared_axes=1), Dense(2)), rng, 1)
+    stack = [Conv2D(3, 2), layers.PReLU(shared_axes=[1, 2]), GlobalAveragePooling2D(), layers.PReLU(), Dense(2)]
+    check_windows(sequential((5, 4, 3), *stack), rng, 1)
+
+
+def test_flattened_images_that_are_joined(rng):
+    image = Input((6, 6, 2))
+    flat = Flatten()(Conv2D(3, 3)(image))
+    joined = Concatenate()([BatchNormalization()(flat), layers.PReLU()(flat), Dense(4)(flat)])
+    check_windows(Model(image, Dense(2)(Concatenate()([joined, Dense(2)(flat)]))), rng, 1)
+    check_windows(Model(image, Dense(2)(Concatenate()([flat, flat]))), rng, 1)
+
+
 def test_a_graph_with_branches_before_and_in_the_head(rng):
     image = Input((9, 9, 2))
     a = Conv2D(4, 3, activation="relu")(image)
@@ -157,9 +195,8 @@ def _shared_input():
     [
         (lambda: sequential((4, 4, 1), Flatten()), "no head"),
         (lambda: sequential((4,), Dense(2)), "one input"),
-        (lambda: sequential((4, 4, 1), Flatten(), BatchNormalization(), Dense(2)), "a flattened image"),
-        (lambda: sequential((4, 4, 1), Flatten(), Softmax(), Dense(2)), "a flattened image"),
-        (lambda: sequential((4, 4, 1), Flatten(), Activation("softmax"), Dense(2)), "a flattened image"),
+        (lambda: sequential((4, 4, 1), layers.PReLU(), Flatten(), Dense(2)), "slope for every place"),
+        (lambda: sequential((4, 4, 1), Flatten(), layers.GroupNormalization(2), Dense(2)), "a flattened image"),
         (lambda: sequential((4, 4, 2), layers.GroupNormalization(2), Flatten(), Dense(2)), "whole image"),
         (lambda: sequential((4, 4, 2), layers.Resizing(3, 3), Flatten(), Dense(2)), "whole image"),
         (lambda: sequential((4, 4, 2), layers.Permute((2, 1, 3)), Flatten(), Dense(2)), "whole image"),

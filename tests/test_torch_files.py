@@ -97,12 +97,17 @@ def test_written_files_are_read_by_pytorch(tmp_path):
         "big endian": np.arange(3, dtype=">f4"),
         "flags": np.array([True, False]),
         "ünï": np.zeros(1, np.float16),
+        "short": np.array([[0, 65535], [3, 40000]], np.uint16),
+        "words": np.array([[0, 1 << 31]], ">u4"),
+        "long": np.array((1 << 64) - 1, np.uint64),
+        "no words": np.zeros((0, 3), np.uint32),
     }
     save_torch(arrays, tmp_path / "net.pth")
     for found in (torch.load(tmp_path / "net.pth", weights_only=True), read_torch(tmp_path / "net.pth")):
         assert list(found) == list(arrays)
         for key, array in arrays.items():
             assert np.array_equal(np.asarray(found[key]), array)
+            assert np.asarray(found[key]).dtype == array.dtype.newbyteorder("=")
     with pytest.raises(TypeError, match="'text' has type <U1"):
         save_torch({"text": np.array("a")}, tmp_path / "text.pth")
     with pytest.raises(FileExistsError):

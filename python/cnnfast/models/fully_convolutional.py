@@ -11,6 +11,7 @@ from cnnfast.layers.base import Layer, initial_weights_from
 from cnnfast.layers.operation import OperationLayer
 from cnnfast.models.graph import Graph
 from cnnfast.models.model import Model
+from cnnfast.ops.image import extract_patches
 from cnnfast.structure import leaves, map_leaves
 from cnnfast.symbolic import KerasTensor
 
@@ -60,7 +61,9 @@ def to_fully_convolutional(model: Model) -> Model:
 
     `Flatten` and the dense layer behind it become a convolution whose window is as large as what was flattened, global
     pooling becomes pooling in such windows, and later dense layers become convolutions of one pixel (J. Long,
-    E. Shelhamer and T. Darrell, "Fully Convolutional Networks for Semantic Segmentation", 2015). The numbers are the
+    E. Shelhamer and T. Darrell, "Fully Convolutional Networks for Semantic Segmentation", 2015). Where another layer,
+    such as normalization, comes between the two, it gets the windows as vectors (`ops.image.extract_patches`), which
+    takes as many times the image's memory as a window has places. The numbers are the
     same: an image of the original size gives one place with the original scores. A larger one gives the scores of the
     original model sliding over it, in steps of the product of all strides, at a fraction of the cost; exactly so where
     nothing before pads, as a border of zeros is only at the edge of the larger image.
@@ -136,10 +139,16 @@ class _Call:
             return self._flattened()
         if type(layer) is layers.Dense and was != _IMAGE:
             return self._dense()
+        along = type(layer) in (*_ALONG_CHANNELS, layers.PReLU, layers.Activation)
+        if was == _FLAT and along and not _is_pointwise(layer):
+            self._spread()
+            was = _VECTOR
         if was == _IMAGE:
             return self._pooled() if type(layer) in _POOLING else self._on_images()
         if type(layer) in _ALONG_CHANNELS and was == _VECTOR:
             return _State(self._called(self._along_last), was)
+        if type(layer) is layers.PReLU and was == _VECTOR:
+            return _State(self._called(lambda prelu: _clone(prelu, shared_axes=_behind_image(prelu))), was)
         one_pixel = type(layer) is layers.Conv2D and set(layer.kernel_size) == set(layer.strides) == {1}
         if _is_pointwise(layer) or (was == _VECTOR and (one_pixel or type(layer) is layers.Activation)):
             return self._state._replace(tensor=self._called(_clone))
@@ -166,6 +175,15 @@ class _Call:
         size = before[0], before[1]
         return self._state._replace(was=_VECTOR if size == (1, 1) else _FLAT, size=size)
 
+    def _spread(self) -> None:
+        """Put what was flattened side by side in the channels of each place, for what treats each number on its own."""
+        spread = {
+            id(tensor): _State(extract_patches(self._states[id(tensor)].tensor, self._state.size, 1), _VECTOR)
+            for tensor in self._node.inputs
+        }
+        self._states = self._states | spread
+        self._state = spread[id(self._node.inputs[0])]
+
     def _dense(self) -> _State:
         size = self._state.size
         return _State(self._called(lambda layer: _convolution(layer, size), key=f"{size}"), _VECTOR)
@@ -187,6 +205,8 @@ class _Call:
         layer = self._layer
         if type(layer) in _WHOLE:
             raise _refusal(layer, "it looks at the whole image")
+        if type(layer) is layers.PReLU and not {1, 2} <= set(layer.shared_axes):
+            raise _refusal(layer, "it has a slope for every place; shared_axes=[1, 2] has one for each channel")
         axis = getattr(layer, "axis", -1)
         if type(layer) in _ALONG_CHANNELS and axis not in (-1, 3, (-1,), [-1], (3,), [3]):
             raise _refusal(layer, f"axis={axis} is not that of the channels")
@@ -235,6 +255,11 @@ def _is_pointwise(layer: Layer) -> bool:
 def _clone(layer: Layer, **changes: Any) -> Layer:
     made: Layer = type(layer).from_config(layer.get_config() | changes)
     return made
+
+
+def _behind_image(layer: layers.PReLU) -> tuple[int, ...]:
+    """The axes along which a slope for vectors is one slope for images of them."""
+    return (1, 2, 3) if layer.shared_axes else (1, 2)
 
 
 def _convolution(layer: Any, size: tuple[int, int]) -> Layer:

@@ -275,17 +275,19 @@ def known_names() -> Mapping[str, Any]:
     return known
 
 
-def storage_name(name: str, dtype: np.dtype[Any]) -> str:
-    """PyTorch's name for the storage of arrays of a type.
+def storage_name(name: str, dtype: np.dtype[Any]) -> str | None:
+    """PyTorch's name for the storage of arrays of a type, or None where it keeps them as bytes, telling the type.
 
     Raises:
-        TypeError: it has none.
+        TypeError: it has no such type.
 
     Example:
-        >>> storage_name("fc.weight", np.dtype("f4"))
-        'FloatStorage'
+        >>> storage_name("fc.weight", np.dtype("f4")), storage_name("mask", np.dtype("u2"))
+        ('FloatStorage', None)
     """
     for storage, (known, code) in _TYPES.items():
         if known != "bfloat16" and np.dtype(code) == dtype.newbyteorder("="):
             return storage
+    if dtype.name in _NEWER_TYPES:
+        return None
     raise TypeError(f"save_torch: {name!r} has type {dtype}, which PyTorch's files do not have")

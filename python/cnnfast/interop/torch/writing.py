@@ -25,6 +25,8 @@ def save_torch(model: Any, path: PathLike, naming: Naming = None, overwrite: boo
         naming: how modules are called, see `to_torch_state_dict`.
         overwrite: whether an existing file is replaced.
 
+    Files with arrays of uint16, uint32 or uint64 need PyTorch 2.3 or later.
+
     Raises:
         ValueError: the model is not built, or names collide.
         TypeError: an array has a type that PyTorch does not have.
@@ -60,16 +62,26 @@ def save_weights(model: Any, filepath: PathLike, overwrite: bool = True) -> None
 # The pickle: an OrderedDict of tensors, each made of a storage that is kept beside it
 
 
+_EMPTY_DICT = b"ccollections\nOrderedDict\n)R"
+
+
 def _pickled(arrays: Mapping[str, Array]) -> bytes:
-    empty_dict = _name("collections", "OrderedDict") + b")R"
-    parts = [b"\x80\x02", empty_dict, b"("]
+    parts = [b"\x80\x02", _EMPTY_DICT, b"("]
     for number, (name, array) in enumerate(arrays.items()):
-        storage = b"(" + _text("storage") + _name("torch", storage_name(name, array.dtype)) + _text(str(number))
-        storage += _text("cpu") + _integer(array.size) + b"tQ"
-        strides = [step // array.itemsize for step in array.strides]
-        tensor = b"(" + storage + _integer(0) + _tuple(array.shape) + _tuple(strides) + b"\x89" + empty_dict + b"t"
-        parts += [_text(name), _name("torch._utils", "_rebuild_tensor_v2"), tensor, b"R"]
+        parts += [_text(name), _tensor(number, array, storage_name(name, array.dtype))]
     return b"".join([*parts, b"u."])
+
+
+def _tensor(number: int, array: Array, kind: str | None) -> bytes:
+    """A tensor of a storage of its own type, or (as newer types have it) of bytes and with the type beside it."""
+    storage = _name("torch", kind) if kind else _name("torch.storage", "UntypedStorage")
+    size = _integer(array.size if kind else array.nbytes)
+    place = b"(" + _text("storage") + storage + _text(str(number)) + _text("cpu") + size + b"tQ" + _integer(0)
+    strides = [step // array.itemsize for step in array.strides]
+    parts = b"(" + place + _tuple(array.shape) + _tuple(strides) + b"\x89" + _EMPTY_DICT
+    if kind:
+        return _name("torch._utils", "_rebuild_tensor_v2") + parts + b"tR"
+    return _name("torch._utils", "_rebuild_tensor_v3") + parts + _name("torch", array.dtype.name) + b"tR"
 
 
 def _name(module: str, name: str) -> bytes:
