@@ -53,6 +53,8 @@ class OperationLayer(Layer):
         """Symbolic tensors like those that a call with these arguments gives."""
         if self.function == "reshape" and isinstance(x, KerasTensor):
             return KerasTensor(_reshaped(x.shape, *args, **kwargs), x.dtype)
+        if self.function == "image.non_max_suppression":  # whatever values stand for the boxes, how many stay is open
+            return KerasTensor((None, 3), "int64")
         shape = None if kwargs else _elementwise(self.function, (x, *args))
         if shape is not None:
             return KerasTensor(shape)

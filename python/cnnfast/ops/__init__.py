@@ -142,6 +142,7 @@ from cnnfast.ops.pooling import (
     max_pool3d,
     pool_output_shape,
 )
+from cnnfast.ops.positions import gather_nd, scatter_along_axis, scatter_update
 from cnnfast.ops.prelu import prelu
 from cnnfast.ops.products import matmul
 from cnnfast.ops.reductions import max, mean, min, prod, std, sum, var
@@ -149,7 +150,7 @@ from cnnfast.ops.reductions import max as amax
 from cnnfast.ops.reductions import min as amin
 from cnnfast.ops.rounding import ceil, floor, floor_divide, mod, nan_to_num, round, trunc
 from cnnfast.ops.scans import cumprod, cumsum
-from cnnfast.ops.scattering import scatter, scatter_update, segment_sum, slice, slice_update, take_along_axis
+from cnnfast.ops.scattering import scatter, segment_sum, slice, slice_update, take_along_axis
 from cnnfast.ops.shaping import (
     broadcast_to,
     concatenate,
@@ -185,6 +186,7 @@ from cnnfast.ops.unary import (
     square,
 )
 from cnnfast.ops.unary import abs as absolute
+from cnnfast.ops.unpooling import max_pool_positions, max_unpool
 from cnnfast.ops.updates import adam_update, sgd_update
 from cnnfast.ops.upsampling import upsample
 
@@ -275,6 +277,7 @@ __all__ = [
     "full",
     "full_like",
     "fused_batch_norm",
+    "gather_nd",
     "gelu",
     "get_item",
     "global_avg_pool",
@@ -325,6 +328,8 @@ __all__ = [
     "max_pool1d",
     "max_pool2d",
     "max_pool3d",
+    "max_pool_positions",
+    "max_unpool",
     "maximum",
     "maxout",
     "mean",
@@ -367,6 +372,7 @@ __all__ = [
     "round",
     "rsqrt",
     "scatter",
+    "scatter_along_axis",
     "scatter_update",
     "segment_sum",
     "selu",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import builtins
-import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -133,13 +132,13 @@ def scatter(indices: Any, values: ArrayLike, shape: int | Sequence[int]) -> Any:
     places = as_integers("scatter", "indices", indices)
     array = to_float32(values, "scatter", "values")
     sizes = integers("scatter", "shape", shape)
-    where = _positions("scatter", places, sizes, array.shape)
+    where = positions_of("scatter", places, sizes, array.shape)
     y = np.zeros(sizes, np.float64)
     np.add.at(y, where, array)
     return record("scatter", y.astype(np.float32), (values,), lambda dy, needs: (dy[where],))
 
 
-def _positions(op: str, places: npt.NDArray[Any], sizes: tuple[int, ...], given: tuple[int, ...]) -> tuple[Any, ...]:
+def positions_of(op: str, places: npt.NDArray[Any], sizes: tuple[int, ...], given: tuple[int, ...]) -> tuple[Any, ...]:
     """One index array per axis that `places` names, after a check of the values' shape."""
     if places.ndim == 0 or not 1 <= places.shape[-1] <= len(sizes):
         raise ValueError(f"{op}: indices expects rows of up to {len(sizes)} numbers, got shape {places.shape}")
@@ -147,45 +146,6 @@ def _positions(op: str, places: npt.NDArray[Any], sizes: tuple[int, ...], given:
     if given != expected:
         raise ValueError(f"{op}: values expects shape {expected}, got {given}")
     return tuple(np.moveaxis(places, -1, 0).copy())
-
-
-def scatter_update(inputs: ArrayLike, indices: Any, updates: ArrayLike, reduction: str | None = None) -> Any:
-    """`inputs` with new values at some positions.
-
-    Args:
-        inputs: real numbers.
-        indices: integers, (N, k): each row is a position on the first k axes of `inputs`.
-        updates: real numbers, (N, the other axes of `inputs`).
-        reduction: None overwrites (of equal positions the last counts); "add" adds.
-
-    Raises:
-        IndexError: a position is out of range.
-        TypeError: an operand is not made of real numbers, or `indices` not of integers.
-        ValueError: the shapes do not fit, or the reduction is another.
-
-    Example:
-        >>> scatter_update([1.0, 2.0, 3.0], [[0], [2]], [7.0, 9.0])
-        array([7., 2., 9.], dtype=float32)
-    """
-    if reduction not in (None, "add"):
-        raise ValueError(f"scatter_update: reduction expects None or 'add', got {reduction!r}")
-    array, new = to_float32(inputs, "scatter_update", "inputs"), to_float32(updates, "scatter_update", "updates")
-    where = _positions("scatter_update", as_integers("scatter_update", "indices", indices), array.shape, new.shape)
-    y = array.copy()
-    if reduction == "add":
-        np.add.at(y, where, new)
-        return record("scatter_update", y, (inputs, updates), lambda dy, needs: (dy, dy[where]))
-    y[where] = new
-    # Of several updates at one position the last one is in the result: who wrote there last?
-    order = np.arange(math.prod(new.shape)).reshape(new.shape)
-    writer = np.full(array.shape, -1)
-    writer[where] = order
-
-    def vjp(dy: FloatArray, needs: Sequence[bool]) -> Sequence[FloatArray | None]:
-        last = writer[where] == order
-        return np.where(writer < 0, dy, np.float32(0)), np.where(last, dy[where], np.float32(0))
-
-    return record("scatter_update", y, (inputs, updates), vjp)
 
 
 def slice(inputs: ArrayLike, start_indices: Any, shape: Any) -> Any:

@@ -13,6 +13,7 @@ from cnnfast.interop.channels_first import Arranged, elementwise
 from cnnfast.interop.onnx.budget import checked_tensor
 from cnnfast.interop.onnx.calls import Call, operator
 from cnnfast.interop.onnx.tensors import dtype_of
+from cnnfast.symbolic import KerasTensor
 
 
 def _is_whole(call: Call) -> bool:
@@ -168,7 +169,8 @@ def _cast(call: Call) -> Any:
         return value.like(ops.not_equal(value.tensor, 0.0))
     if to.kind in "iu" and (source is None or source.kind == "f"):
         return value.like(ops.trunc(value.tensor))
-    return value
+    whole = isinstance(value.tensor, KerasTensor) and value.tensor.dtype != "float32"
+    return value.like(ops.cast(value.tensor, "float32")) if to.kind == "f" and whole else value
 
 
 @operator("Identity")

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import importlib
 
+from cnnfast.interop.onnx.calls import FOLDERS, HANDLERS
+from cnnfast.interop.onnx.reading import NodeData
+
 _MODULES = (
-    "activations", "arithmetic", "convolutions", "folding", "joining", "losses", "normalizations", "pools", "products",
-    "reductions", "resizing", "selecting", "shapes",
+    "activations", "arithmetic", "convolutions", "folding", "joining", "losses", "normalizations", "pools", "positions",
+    "products", "reductions", "resizing", "sampling", "selecting", "shapes",
 )  # fmt: skip
 
 # Why operators are not taken over.
@@ -27,6 +30,9 @@ REASONS = {
         "Bernoulli", "Multinomial", "RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike",
     ),
     "signal processing": ("DFT", "STFT", "MelWeightMatrix", "BlackmanWindow", "HammingWindow", "HannWindow"),
+    "bits of whole numbers": ("BitCast", "BitShift", "BitwiseAnd", "BitwiseNot", "BitwiseOr", "BitwiseXor"),
+    "caches of language models": ("TensorScatter",),
+    "image files": ("ImageDecoder",),
     "training": ("Adagrad", "Adam", "Momentum", "Gradient"),
 }  # fmt: skip
 
@@ -35,6 +41,13 @@ def load() -> None:
     """Import all modules of operators, which enter what they take over."""
     for name in _MODULES:
         importlib.import_module(f"cnnfast.interop.onnx.{name}")
+
+
+def is_unknown(node: NodeData) -> bool:
+    """Whether an operator is neither taken over nor out of scope."""
+    if node.domain or node.op_type in HANDLERS or node.op_type in FOLDERS:
+        return False
+    return not any(node.op_type in kinds for kinds in REASONS.values())
 
 
 def reason_against(kind: str) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from cnnfast import layers
+from cnnfast import layers, ops
 from cnnfast.interop.channels_first import Arranged, channels_last_order
 from cnnfast.interop.onnx import handlers
 from cnnfast.interop.onnx.budget import Budget
@@ -17,6 +17,7 @@ from cnnfast.interop.onnx.calls import FOLDERS, HANDLERS, Call, NotConstantError
 from cnnfast.interop.onnx.folding import settled
 from cnnfast.interop.onnx.reading import FunctionData, GraphData, NodeData, Reference, taken
 from cnnfast.interop.onnx.result_types import result_types
+from cnnfast.interop.onnx.standard_functions import standard_function
 from cnnfast.interop.onnx.tensors import Array, dtype_of
 from cnnfast.models import Model
 from cnnfast.naming import reserved_name
@@ -88,14 +89,17 @@ class Importer:
         """The model.
 
         Raises:
-            ValueError: an output depends on no input.
+            ValueError: nothing enters it, or an output is a size that is open.
         """
         found = self.results()
-        outputs = []
-        for output, value in zip(self.graph.outputs, found, strict=True):
-            if not isinstance(value, Arranged):
-                raise UnsupportedError(f"{self.source}: the output {output!r} is constant")
-            outputs.append(self.left(value))
+        if not self.inputs:
+            raise UnsupportedError(
+                f"{self.source}: nothing enters the model: it has no inputs, or all are in constants"
+            )
+        outputs = [
+            self.left(value) if isinstance(value, Arranged) else self.constant_output(output, value)
+            for output, value in zip(self.graph.outputs, found, strict=True)
+        ]
         inputs = self.inputs[0] if len(self.inputs) == 1 else self.inputs
         return Model(inputs, outputs[0] if len(outputs) == 1 else outputs, name=name)
 
@@ -122,6 +126,14 @@ class Importer:
         if self.channels_last and value.joined is None and value.order == channels_last_order(value.ndim):
             return value.tensor
         return value.plain()
+
+    def constant_output(self, name: str, value: Array) -> Any:
+        """The tensor of an output that is the same for all inputs: the only row of a table."""
+        if value.dtype == object:
+            raise UnsupportedError(f"{self.source}: the output {name!r} is an open size; give input_shapes that fix it")
+        table = value[None] if value.dtype.kind in "iub" else value[None].astype(np.float32)
+        nothing = ops.index(self.inputs[0], slice(0, 0))  # a model's tensors are computed from its inputs
+        return ops.take(np.ascontiguousarray(table), ops.count_nonzero(nothing), axis=0)
 
     # Nodes
 
@@ -164,11 +176,16 @@ class Importer:
         )
         function = self.graph.functions.get((node.domain, node.op_type))
         if function is not None:
-            self.call_function(function, call, depth)
+            self.call_function(function, call.node.attributes, call, depth)
             return
         if node.op_type == "If" and not node.domain:
             self.run_branch(call, depth)
             return
+        if handlers.is_unknown(node):
+            defined = standard_function(call)
+            if defined is not None:
+                self.call_function(*defined, call, depth)
+                return
         results = self.computed(call)
         if len(results) < call.outputs:
             raise call.unsupported(f"output {len(results)} is not supported")
@@ -224,14 +241,13 @@ class Importer:
             raise ValueError(text if text.startswith(str(call)) else f"{call}: {text}") from error
         return list(found) if isinstance(found, (list, tuple)) else [found]
 
-    def call_function(self, function: FunctionData, call: Call, depth: int) -> None:
-        """Run the nodes of a function that the file defines."""
+    def call_function(self, function: FunctionData, attributes: dict[str, Any], call: Call, depth: int) -> None:
+        """Run the nodes of a function that the file, or the standard, defines."""
         inner = self.within()
         for place, name in enumerate(function.inputs):
             if place < len(call.node.inputs) and call.node.inputs[place]:
                 source = call.node.inputs[place]
                 inner.note(name, self.values[source], self.dtypes[source], self.origins[source])
-        attributes = call.node.attributes
         nodes = []
         for node in function.nodes:
             resolved = {

@@ -9,7 +9,7 @@ import numpy as np
 
 from cnnfast import layers, ops
 from cnnfast.interop.channels_first import Arranged, from_channels_last
-from cnnfast.interop.onnx.budget import checked_size
+from cnnfast.interop.onnx.budget import checked_size, checked_tensor
 from cnnfast.interop.onnx.calls import Call, operator
 from cnnfast.interop.onnx.windows import Window, window_of
 
@@ -67,13 +67,42 @@ def _windowed(call: Call, value: Arranged) -> tuple[Window, Any, bool]:
 def _max_pool(call: Call) -> Any:
     value = call.tensor(0)
     rank = _rank(call, value)
-    if call.outputs > 1:
-        raise call.unsupported("the output Indices is not supported")
     window, padding, _ = _windowed(call, value)
     x = value.channels_last()
     if isinstance(padding, str) and max(window.dilations) == 1:
-        return from_channels_last(_MAX[rank](window.sizes, window.strides, padding, name=call.name)(x))
-    return from_channels_last(_MAX_OPS[rank](x, window.sizes, window.strides, padding, window.dilations))
+        y = _MAX[rank](window.sizes, window.strides, padding, name=call.name)(x)
+    else:
+        y = _MAX_OPS[rank](x, window.sizes, window.strides, padding, window.dilations)
+    if call.outputs < 2:
+        return from_channels_last(y)
+    by_column = bool(call.attribute("storage_order", 0))
+    places: Any = ops.max_pool_positions(x, window.sizes, window.strides, padding, window.dilations, by_column)
+    return [from_channels_last(y), from_channels_last(places)]
+
+
+@operator("MaxUnpool")
+def _max_unpool(call: Call) -> Any:
+    value = call.tensor(0)
+    rank = _rank(call, value)
+    given: Any = call.given(1)
+    places = given if isinstance(given, Arranged) else Arranged(given)
+    window = window_of(call, (None,) * rank)
+    if None in value.shape[2:]:
+        raise call.unsupported("open sizes; give input_shapes that fix them")
+    size = [
+        ((n or 1) - 1) * step + (k - 1) * d + 1 - sum(pads)
+        for n, step, k, d, pads in zip(
+            value.shape[2:], window.strides, window.sizes, window.dilations, window.pads, strict=True
+        )
+    ]
+    wanted = call.integers(2)[2:] if call.has(2) else size
+    if len(wanted) != rank or any(w < n for w, n in zip(wanted, size, strict=True)) or min(size) < 1:
+        raise ValueError(f"{call}: output_shape {wanted} does not hold images of {size}")
+    checked_tensor(call, (value.shape[0], *wanted, value.shape[1]))
+    y = ops.max_unpool(value.channels_last(), ops.cast(places.channels_last(), "int64"), size)
+    if wanted != size:
+        y = ops.pad(y, [(0, 0), *((0, w - n) for w, n in zip(wanted, size, strict=True)), (0, 0)])
+    return from_channels_last(y)
 
 
 @operator("AveragePool")

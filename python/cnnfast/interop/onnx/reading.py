@@ -113,17 +113,18 @@ class _Reader:
         opset = self.opset(model.opset_import)
         functions = {}
         for function in model.functions:
-            own = self.opset(function.opset_import) if function.opset_import else opset
-            nodes = [self.node(node, own, place) for place, node in enumerate(function.node)]
-            ordered = in_order(nodes, set(function.input), f"{self.source}: function {function.name}")
-            functions[function.domain, function.name] = FunctionData(
-                list(function.input), list(function.output), ordered
-            )
+            functions[function.domain, function.name] = self.function(function, opset)
         graph = self.graph(model.graph, opset)
         graph.functions = functions
         texts = {entry.key: entry.value for entry in model.metadata_props}
         graph.channels_last = texts.get(DATA_FORMAT) == "channels_last"
         return graph
+
+    def function(self, function: Any, opset: int) -> FunctionData:
+        own = self.opset(function.opset_import) if function.opset_import else opset
+        nodes = [self.node(node, own, place) for place, node in enumerate(function.node)]
+        ordered = in_order(nodes, set(function.input), f"{self.source}: function {function.name}")
+        return FunctionData(list(function.input), list(function.output), ordered)
 
     def opset(self, imports: Any) -> int:
         version = next((int(entry.version) for entry in imports if entry.domain in _OWN_DOMAINS), None)
@@ -147,7 +148,7 @@ class _Reader:
             if info.name in inputs:
                 raise ValueError(f"{self.source}: two inputs are named {info.name!r}")
             if info.name not in constants:  # old files list what is constant too
-                inputs[info.name] = self.described(info)
+                inputs[info.name] = self.described(info) if outer else (0, None)
         nodes = [self.node(node, opset, place) for place, node in enumerate(graph.node)]
         if outer:
             nodes = in_order(nodes, {*inputs, *constants}, self.source)
@@ -201,6 +202,20 @@ class _Reader:
         if kind == 8:
             return [value.decode("utf-8", "replace") for value in attribute.strings]
         return Unsupported(f"{what} is of type {kind}, which is not supported")
+
+
+def function_of(function: Any, opset: int, source: str) -> FunctionData:
+    """Read a FunctionProto by itself.
+
+    Args:
+        function: the message.
+        opset: the version of the standard, where the function names none.
+        source: what to call it in messages.
+
+    Raises:
+        ValueError: it is damaged.
+    """
+    return _Reader(None, source).function(function, opset)
 
 
 @dataclass

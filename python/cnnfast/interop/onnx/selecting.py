@@ -50,14 +50,6 @@ def _gather(call: Call) -> Any:
     return Arranged(ops.take(value.plain(), positions, axis=axis))
 
 
-@operator("GatherElements")
-def _gather_elements(call: Call) -> Any:
-    axis = call.attribute("axis", 0)
-    data = call.weight(0) if call.is_constant(0) else call.tensor(0).plain()
-    positions = call.constant(1) if call.is_constant(1) else ops.cast(call.tensor(1).plain(), "int64")
-    return Arranged(ops.take_along_axis(data, positions, axis=axis))
-
-
 @operator("Expand")
 def _expand(call: Call) -> Any:
     value = call.tensor(0)
@@ -153,27 +145,10 @@ def _of_open_size(call: Call) -> Any:
     raise call.unsupported("its inputs must be constant; give input_shapes that fix open sizes")
 
 
-@operator("NonZero", "EyeLike")
+@operator("EyeLike")
 def _of_values(call: Call) -> Any:
     call.constant(0)
     raise call.unsupported("what its result's shape depends on must be constant")
-
-
-@operator("GatherND")
-def _gather_nd(call: Call) -> Any:
-    x, positions, batch = call.tensor(0).plain(), call.constant(1).astype(np.int64), call.attribute("batch_dims", 0)
-    if batch:
-        raise call.unsupported(f"batch_dims={batch} is not supported")
-    return Arranged(ops.index(x, tuple(np.moveaxis(positions, -1, 0))))
-
-
-@operator("ScatterND")
-def _scatter_nd(call: Call) -> Any:
-    x, updates, kind = call.tensor(0).plain(), call.tensor(2).plain(), call.attribute("reduction", "none")
-    if kind not in ("none", "add"):
-        raise call.unsupported(f"reduction={kind!r} is not supported")
-    positions = call.constant(1).astype(np.int64)
-    return Arranged(ops.scatter_update(x, positions, updates, None if kind == "none" else "add"))
 
 
 @operator("CumSum")
@@ -186,6 +161,19 @@ def _cumsum(call: Call) -> Any:
     y = ops.cumsum(x, axis=place)
     if call.attribute("exclusive", 0):
         y = ops.subtract(y, x)
+    return value.like(ops.flip(y, place) if call.attribute("reverse", 0) else y)
+
+
+@operator("CumProd")
+def _cumprod(call: Call) -> Any:
+    value = call.tensor(0).apart()
+    place = value.place(int(call.scalar(1)))
+    x = ops.flip(value.tensor, place) if call.attribute("reverse", 0) else value.tensor
+    if call.attribute("exclusive", 0):  # a one comes first, and the last element has no part
+        cut = (*(slice(None),) * place, slice(0, 1))
+        ones = ops.ones_like(ops.index(x, cut))
+        x = ops.concatenate([ones, ops.index(x, (*(slice(None),) * place, slice(0, -1)))], axis=place)
+    y = ops.cumprod(x, axis=place)
     return value.like(ops.flip(y, place) if call.attribute("reverse", 0) else y)
 
 

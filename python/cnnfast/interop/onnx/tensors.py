@@ -41,6 +41,16 @@ def dtype_of(number: int, what: str) -> np.dtype[Any]:
     return np.dtype(DTYPES[number])
 
 
+def number_of(dtype: np.dtype[Any]) -> int:
+    """The number that the format has for an element type; 0 if none.
+
+    Example:
+        >>> number_of(np.dtype("int64"))
+        7
+    """
+    return next((number for number, known in DTYPES.items() if np.dtype(known) == dtype), 0)
+
+
 def array_of(tensor: Any, folder: Path | None, what: str, read: dict[Path, int] | None = None) -> Array:
     """The values of a TensorProto.
 
