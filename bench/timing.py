@@ -29,7 +29,7 @@ class Effort:
     rounds: int = 8
     seconds: float = 0.1
     most: int = 20
-    settle: float = 0.01
+    settle: float = 0.05
     sample: float = 5e-4
 
 

@@ -27,40 +27,51 @@ CNNFAST_INLINE Vec load_permuted(const float* p, int lanes, IntVec places) {
   return kPermuted ? permute(value, places) : value;
 }
 
+// Depthwise, vectors of half a cache line are taken in pairs: a line is met once, and not in two passes over pixels
+// that often lie so far apart that they share cache sets.
+constexpr int kSideBySide = kVectorBytes < 64 ? 2 : 1;
+
 // The inner loops of a row. Neighbouring windows share inputs where they are `kStep` taps apart: then `kTaps` taps are
 // taken together, and each input is loaded and permuted once for all of them. Where kStep is 0 they share nothing.
 template <int kTaps, int kStep, bool kPermuted>
 struct RowLoops {
-  template <bool kWhole, int kPixels>
+  template <bool kWhole, int kVectors, int kPixels>
   CNNFAST_INLINE void add_tap(const GroupedRow& t, const float* x, const float* w, int lanes, IntVec places,
-                              Vec (&acc)[kPixels]) {
-    const Vec weight = load(w);
-    CNNFAST_UNROLL for (int p = 0; p < kPixels; ++p) {
-      acc[p] = fma(load_permuted<kPermuted, kWhole>(x, lanes, places), weight, acc[p]);
-      x += t.x_pixel;
-    }
-  }
-
-  template <bool kWhole, int kPixels>
-  CNNFAST_INLINE void add_taps(const GroupedRow& t, const float* x, const float* w, int lanes, IntVec places,
-                               Vec (&acc)[kPixels]) {
-    Vec weight[kTaps];
-    CNNFAST_UNROLL for (int i = 0; i < kTaps; ++i) weight[i] = load(w + i * kLanes);
-    CNNFAST_UNROLL for (int column = 0; column < (kPixels - 1) * kStep + kTaps; ++column) {
-      const Vec value = in_register(load_permuted<kPermuted, kWhole>(x, lanes, places));
-      x += t.x_tap;
-      CNNFAST_UNROLL for (int i = 0; i < kTaps; ++i) {
-        const int place = column - i;
-        if (place >= 0 && place % kStep == 0 && place / kStep < kPixels) {
-          acc[place / kStep] = fma(value, weight[i], acc[place / kStep]);
-        }
+                              Vec (&acc)[kVectors][kPixels]) {
+    CNNFAST_UNROLL for (int v = 0; v < kVectors; ++v) {
+      const Vec weight = load(w + v * t.w_block);
+      const float* from = x + v * kLanes;
+      CNNFAST_UNROLL for (int p = 0; p < kPixels; ++p) {
+        acc[v][p] = fma(load_permuted<kPermuted, kWhole>(from, lanes, places), weight, acc[v][p]);
+        from += t.x_pixel;
       }
     }
   }
 
-  template <bool kWhole, int kPixels>
+  template <bool kWhole, int kVectors, int kPixels>
+  CNNFAST_INLINE void add_taps(const GroupedRow& t, const float* x, const float* w, int lanes, IntVec places,
+                               Vec (&acc)[kVectors][kPixels]) {
+    Vec weight[kVectors][kTaps];
+    CNNFAST_UNROLL for (int v = 0; v < kVectors; ++v) {
+      CNNFAST_UNROLL for (int i = 0; i < kTaps; ++i) weight[v][i] = load(w + v * t.w_block + i * kLanes);
+    }
+    CNNFAST_UNROLL for (int column = 0; column < (kPixels - 1) * kStep + kTaps; ++column) {
+      CNNFAST_UNROLL for (int v = 0; v < kVectors; ++v) {
+        const Vec value = in_register(load_permuted<kPermuted, kWhole>(x + v * kLanes, lanes, places));
+        CNNFAST_UNROLL for (int i = 0; i < kTaps; ++i) {
+          const int place = column - i;
+          if (place >= 0 && place % kStep == 0 && place / kStep < kPixels) {
+            acc[v][place / kStep] = fma(value, weight[v][i], acc[v][place / kStep]);
+          }
+        }
+      }
+      x += t.x_tap;
+    }
+  }
+
+  template <bool kWhole, int kVectors, int kPixels>
   CNNFAST_INLINE void add_row(const GroupedRow& t, const float* x, const float* w, int lanes, IntVec places,
-                              Vec (&acc)[kPixels]) {
+                              Vec (&acc)[kVectors][kPixels]) {
     int tap = 0;
     if constexpr (kStep > 0) {
       for (; tap + kTaps <= t.taps; tap += kTaps) {
@@ -70,24 +81,27 @@ struct RowLoops {
     for (; tap < t.taps; ++tap) add_tap<kWhole>(t, x + tap * t.x_tap, w + tap * kLanes, lanes, places, acc);
   }
 
-  // The next pixels' last row of x, and where their results go: both are usually met for the first time.
+  // The last row of x of pixels to come, and where their results go: both are usually met for the first time.
   template <int kPixels>
-  CNNFAST_INLINE void fetch_next(const GroupedRow& t, const float* corner, float* y) {
+  CNNFAST_INLINE void fetch_ahead(const GroupedRow& t, const float* corner, float* y, int ahead) {
     if (t.row_count == 0) return;
-    const float* x = corner + t.rows[t.row_count - 1].x + kPixels * t.x_pixel;
-    y += kPixels * t.y_pixel;
+    const float* x = corner + t.rows[t.row_count - 1].x + ahead * t.x_pixel;
+    y += ahead * t.y_pixel;
     CNNFAST_UNROLL for (int i = 0; i < kPixels; ++i) {
       __builtin_prefetch(y + i * t.y_pixel, 1);
       __builtin_prefetch(x + i * t.x_pixel);
     }
   }
 
-  template <int kPixels, bool kWhole>
-  CNNFAST_INLINE void block(const GroupedRow& t, int64_t p, int64_t b, int in, int out) {
-    Vec acc[kPixels];
+  // `kVectors` blocks of channels from `b` on, of `kPixels` pixels from `p` on.
+  template <int kPixels, int kVectors, bool kWhole>
+  CNNFAST_INLINE void block(const GroupedRow& t, int64_t p, int ahead, int64_t b, int in, int out) {
+    Vec acc[kVectors][kPixels];
     const int64_t k = b * t.blocks.block_out;
-    const Vec first = t.bias == nullptr ? zero() : load_block<kWhole>(t.bias + k, out);
-    CNNFAST_UNROLL for (int i = 0; i < kPixels; ++i) acc[i] = first;
+    CNNFAST_UNROLL for (int v = 0; v < kVectors; ++v) {
+      const Vec first = t.bias == nullptr ? zero() : load_block<kWhole>(t.bias + k + v * kLanes, out);
+      CNNFAST_UNROLL for (int i = 0; i < kPixels; ++i) acc[v][i] = first;
+    }
     const float* corner = t.x + p * t.x_pixel + b * t.blocks.block_in;
     for (int r = 0; r < t.row_count; ++r) {
       const float* x = corner + t.rows[r].x;
@@ -104,9 +118,11 @@ struct RowLoops {
       }
     }
     float* y = t.y + p * t.y_pixel + k;
-    fetch_next<kPixels>(t, corner, y);
+    fetch_ahead<kPixels>(t, corner, y, ahead);
     CNNFAST_UNROLL for (int i = 0; i < kPixels; ++i) {
-      store_block<kWhole>(y, bend(t.activation, t.alpha, acc[i]), out);
+      CNNFAST_UNROLL for (int v = 0; v < kVectors; ++v) {
+        store_block<kWhole>(y + v * kLanes, bend(t.activation, t.alpha, acc[v][i]), out);
+      }
       y += t.y_pixel;
     }
   }
@@ -116,11 +132,19 @@ struct RowLoops {
   static void pixels(const GroupedRow& row, int64_t p) {
     const GroupedRow t = row;  // a local copy: stores to y cannot change it
     int64_t b = 0;
-    for (; b < t.blocks.whole; ++b) block<kPixels, true>(t, p, b, kLanes, kLanes);
+    if constexpr (kSideBySide > 1 && !kPermuted) {
+      constexpr int kTile = kPixels > 4 ? 4 : kPixels;
+      for (; b + kSideBySide <= t.blocks.whole; b += kSideBySide) {
+        for (int i = 0; i < kPixels; i += kTile) {
+          block<kTile, kSideBySide, true>(t, p + i, kPixels, b, kLanes, kLanes);
+        }
+      }
+    }
+    for (; b < t.blocks.whole; ++b) block<kPixels, 1, true>(t, p, kPixels, b, kLanes, kLanes);
     for (; b < t.blocks.count; ++b) {
       const bool last = b == t.blocks.count - 1;
-      block<kPixels, false>(t, p, b, last ? t.blocks.last_in : t.blocks.block_in,
-                            last ? t.blocks.last_out : t.blocks.block_out);
+      block<kPixels, 1, false>(t, p, kPixels, b, last ? t.blocks.last_in : t.blocks.block_in,
+                               last ? t.blocks.last_out : t.blocks.block_out);
     }
   }
 
@@ -149,7 +173,7 @@ CNNFAST_INLINE void run_row(const GroupedRow& t) {
 
 constexpr int kMostTaps = 9;
 // Channels of the output whose sums stay in registers side by side, sharing the loads of x.
-constexpr int kSideBySide = kAccumulators >= 2 * kMostTaps ? 2 : 1;
+constexpr int kChannelsAtOnce = kAccumulators >= 2 * kMostTaps ? 2 : 1;
 
 template <bool kWhole>
 CNNFAST_INLINE void sum_pixels(const GroupedWeights& t, int64_t b, int out) {
@@ -212,9 +236,9 @@ CNNFAST_INLINE void gradient_block(const GroupedWeights& t, int64_t b, int first
   if constexpr (kPermuted) {
     if (t.db != nullptr && first == 0) sum_pixels<kWhole>(t, b, out);
   }
-  if constexpr (kPermuted && kSideBySide > 1) {
-    for (; k + kSideBySide <= t.group_channels; k += kSideBySide) {
-      gradient_taps<kTaps, kSideBySide, kPermuted, kWhole>(t, b, k, first, in, out);
+  if constexpr (kPermuted && kChannelsAtOnce > 1) {
+    for (; k + kChannelsAtOnce <= t.group_channels; k += kChannelsAtOnce) {
+      gradient_taps<kTaps, kChannelsAtOnce, kPermuted, kWhole>(t, b, k, first, in, out);
     }
   }
   for (; k < t.group_channels; ++k) gradient_taps<kTaps, 1, kPermuted, kWhole>(t, b, k, first, in, out);

@@ -233,7 +233,17 @@ CNNFAST_INLINE IntVec load_bytes(const uint8_t* p, int count) {
   } else {
     for (int i = 0; i < count; ++i) v[i] = p[i];
   }
+#if defined(__SSE2__)
+  // A conversion of vectors would take lane after lane through general registers.
+#if defined(__AVX2__)
+  return (IntVec)_mm256_cvtepu8_epi32(_mm_cvtsi64_si128((int64_t)v));
+#else
+  const __m128i bytes = _mm_cvtsi32_si128((int32_t)v), zeros = _mm_setzero_si128();
+  return (IntVec)_mm_unpacklo_epi16(_mm_unpacklo_epi8(bytes, zeros), zeros);
+#endif
+#else
   return __builtin_convertvector(v, IntVec);
+#endif
 #endif
 }
 
@@ -243,7 +253,6 @@ CNNFAST_INLINE void store_bytes(uint8_t* p, IntVec values, int count) {
 #else
   ByteVec v;
 #if defined(__SSE2__)
-  // A conversion of vectors would take lane after lane through general registers.
 #if defined(__AVX2__)
   const __m128i words =
       _mm_packs_epi32(_mm256_castsi256_si128((__m256i)values), _mm256_extracti128_si256((__m256i)values, 1));

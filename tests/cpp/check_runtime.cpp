@@ -173,35 +173,45 @@ CASE(contention_keeps_short_regions_on_one_thread_for_a_while) {
   const auto now = Clock::now();
   watch.report(now, now + std::chrono::microseconds(150), work);
   CHECK(!watch.prefers_one_thread(1e6));
-  // A region that waited a time slice, just now: short work avoids threads, long work does not.
-  watch.report(now, now + milliseconds(4), work);
+  // A region that waited some time slices, just now: short work avoids threads, long work does not.
+  watch.report(now, now + milliseconds(40), work);
   CHECK(watch.prefers_one_thread(1e6));
   CHECK(!watch.prefers_one_thread(1e10));
   // The same long ago: the pause is over.
   ContentionWatch other;
-  other.report(now - milliseconds(1000), now - milliseconds(996), work);
+  other.report(now - milliseconds(1000), now - milliseconds(960), work);
   CHECK(!other.prefers_one_thread(1e6));
 }
 
-CASE(contention_is_forgotten_while_regions_go_well) {
+CASE(pauses_grow_while_trying_again_fails_and_are_short_again_later) {
   using Clock = ContentionWatch::Clock;
-  using std::chrono::microseconds;
   using std::chrono::milliseconds;
   const ContentionWatch::Seconds work(100e-6);
-  // Disturbances on end make the pause much longer than one does; quiet halves it again and again.
-  const auto pause_after_next = [&](milliseconds quiet) {
+  // Whether short regions still stay on one thread 100 ms after a region that waited for 20 ms, with others like it
+  // before, and then regions that went well.
+  const auto paused = [&](int others, milliseconds well) {
     ContentionWatch watch;
-    const auto start = Clock::now() - milliseconds(5000);
-    for (auto at = milliseconds(0); at < milliseconds(100); at += milliseconds(10)) {
-      watch.report(start + at, start + at + milliseconds(4), work);
+    const auto last = Clock::now() - milliseconds(100), calm = last - milliseconds(50) - well;
+    for (int i = others; i > 0; --i) {
+      const auto end = calm - i * milliseconds(50);
+      watch.report(end - milliseconds(20), end, work);
     }
-    for (auto at = milliseconds(500); at < milliseconds(500) + quiet; at += milliseconds(1)) {
-      watch.report(start + at, start + at + microseconds(150), work);
+    for (auto end = calm; end < calm + well; end += milliseconds(1)) {
+      watch.report(end - std::chrono::microseconds(150), end, work);
     }
-    const auto now = Clock::now();
-    watch.report(now - milliseconds(20), now - milliseconds(16), work);
+    watch.report(last - milliseconds(20), last, work);
     return watch.prefers_one_thread(1e6);
   };
-  CHECK(pause_after_next(milliseconds(0)));
-  CHECK(!pause_after_next(milliseconds(3000)));
+  CHECK(!paused(0, milliseconds(0)));
+  CHECK(paused(4, milliseconds(0)));
+  CHECK(!paused(4, milliseconds(3000)));
+}
+
+CASE(a_pause_has_an_end_however_long_a_region_waited) {
+  using Clock = ContentionWatch::Clock;
+  using std::chrono::milliseconds;
+  ContentionWatch watch;
+  const auto end = Clock::now() - milliseconds(1000);
+  for (int i = 0; i < 10; ++i) watch.report(end - milliseconds(60000), end, ContentionWatch::Seconds(100e-6));
+  CHECK(!watch.prefers_one_thread(1e6));
 }
