@@ -281,10 +281,17 @@ def test_what_evaluate_returns():
 def test_the_input_gradient_of_the_first_layer_is_not_computed(monkeypatch):
     from cnnfast import _core
 
-    calls = []
-    backward = _core.conv_backward_data
+    calls, needed = [], []
+    backward, chain_backward = _core.conv_backward_data, _core.LayerChain.backward
     monkeypatch.setattr(_core, "conv_backward_data", lambda *a: calls.append(1) or backward(*a))
-    model = models.Sequential([layers.Input((8, 8, 1)), layers.Conv2D(4, 3), layers.Conv2D(4, 3), layers.Flatten()])
+    monkeypatch.setattr(_core.LayerChain, "backward", lambda *a: needed.append(a[-1]) or chain_backward(*a))
+    row = [layers.Conv2D(4, 3), layers.Conv2D(4, 3), layers.Flatten()]
+    model = models.Sequential([layers.Input((8, 8, 1)), *row])
+    model.compile("sgd", "mse")
+    model.train_on_batch(np.ones((2, 8, 8, 1)), np.ones((2, 64)))
+    assert needed == [[False, True, True, True, True]]
+    monkeypatch.setattr("cnnfast.models.chains.LARGEST_KEPT", -1)
+    model = models.Sequential([layers.Input((8, 8, 1)), *row])
     model.compile("sgd", "mse")
     model.train_on_batch(np.ones((2, 8, 8, 1)), np.ones((2, 64)))
     assert len(calls) == 1

@@ -6,6 +6,7 @@
 namespace cnnfast {
 
 void bind_activation(pybind11::module_& module);
+void bind_chain(pybind11::module_& module);
 void bind_columns(pybind11::module_& module);
 void bind_norm(pybind11::module_& module);
 void bind_row_norm(pybind11::module_& module);

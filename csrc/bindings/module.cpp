@@ -24,6 +24,7 @@ PYBIND11_MODULE(_core, module, pybind11::mod_gil_not_used()) {
   cnnfast::bind_pool(module);
   cnnfast::bind_conv_pool(module);
   cnnfast::bind_adaptive_pool(module);
+  cnnfast::bind_chain(module);
   cnnfast::bind_columns(module);
   cnnfast::bind_maxout(module);
   cnnfast::bind_random(module);

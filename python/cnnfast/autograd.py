@@ -30,6 +30,7 @@ __all__ = [
     "Variable",
     "VectorJacobianProduct",
     "is_recorded",
+    "is_recording",
     "record",
     "stop_gradient",
     "to_float32",
@@ -377,6 +378,11 @@ def _sum_by_key(targets: Sequence[Any], seeds: Sequence[Any]) -> dict[int, Float
         if isinstance(t, Value):  # a plain array depends on nothing that was watched
             grads[t._key] = grads[t._key] + dy if t._key in grads else dy
     return grads
+
+
+def is_recording() -> bool:
+    """Whether any tape records on this thread."""
+    return bool(_active.stack)
 
 
 def is_recorded(*inputs: Any) -> bool:

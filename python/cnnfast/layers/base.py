@@ -86,6 +86,7 @@ class Layer(Described, Penalised):
     _locked_when_built = True  # no more weights then
     _parts_decide = False  # whether parts freed by themselves train inside of what holds it while it is frozen
     input_spec: Any = None
+    _assigned = 0  # how often attributes were assigned: what was made of them is stale when this differs
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -338,6 +339,7 @@ class Layer(Described, Penalised):
     def _forget_found(self) -> None:
         """Look through the attributes anew when they are next asked for."""
         self.__dict__["_parts"] = self.__dict__["_metric_holders"] = None
+        self.__dict__["_assigned"] = self._assigned + 1
 
     def sublayers(self) -> Iterator[Layer]:
         """The layers that this one holds in its attributes, in the order they were set."""

@@ -37,6 +37,11 @@ class PaddedConvolution:
         self.naming_errors = layer.naming_errors
 
     @property
+    def border(self) -> Any:
+        """The layer that puts the zeros around the input."""
+        return self._padding
+
+    @property
     def kernel(self) -> Any:
         """The convolution's."""
         return self.layer.kernel
@@ -110,6 +115,10 @@ class PooledConvolution:
     def __init__(self, convolution: Any, pooling: Any) -> None:
         self._convolution, self._pooling = convolution, pooling
         self._alone = convolution  # what computes it where there are two passes
+
+    def parts(self) -> tuple[Any, Any]:
+        """The convolution, with its border and activation, and the pooling layer."""
+        return self._convolution, self._pooling
 
     def with_alone(self, wrapped: Callable[[Any], Any]) -> PooledConvolution:
         """The same with what `wrapped` makes of the convolution where there are two passes."""

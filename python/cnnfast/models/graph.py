@@ -8,10 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from cnnfast.autograd import Value, to_float32
+from cnnfast.autograd import Value, is_recording, to_float32
 from cnnfast.layers.base import Layer
 from cnnfast.layers.core import InputLayer
 from cnnfast.layers.penalties import assigned_activity_regularizers
+from cnnfast.models.chains import with_chains
 from cnnfast.models.folding import folded
 from cnnfast.models.fusion import fused
 from cnnfast.models.steps import Step, note_last_uses, step_of
@@ -48,6 +49,7 @@ class Graph:
         self._output_slots = [self._slots[id(tensor)] for tensor in self.outputs]
         self._steps: list[Step] = []
         self._folded: list[Step] | None = None
+        self._chained: list[Step] | None = None
         self._planned_at = -1
 
     # Order
@@ -131,7 +133,7 @@ class Graph:
         now = assigned_activity_regularizers()
         if self._planned_at != now:
             # What a layer returns between joined ones cannot be penalised.
-            self._steps, self._folded, self._planned_at = self._plan(), None, now
+            self._steps, self._folded, self._chained, self._planned_at = self._plan(), None, None, now
         return self._steps
 
     def _plan(self) -> list[Step]:
@@ -145,6 +147,14 @@ class Graph:
         if self._folded is None:
             self._folded = folded(steps, self._output_slots)
         return self._folded
+
+    def recorded_steps(self) -> list[Step]:
+        """The steps with those in a row joined to chains: quicker where a tape notes them down."""
+        steps = self.steps
+        if self._chained is None:
+            self._chained = with_chains(steps, set(self._output_slots))
+            note_last_uses(self._chained, self._output_slots)
+        return self._chained
 
     def run(
         self,
@@ -165,7 +175,9 @@ class Graph:
             values = [_typed(self.owner, value, dtype) for value, dtype in zip(values, self.dtypes, strict=True)]
         slots: list[Any] = [None] * len(self._slots)
         slots[: len(values)] = values
-        for step in self.steps if steps is None else steps:
+        if steps is None:
+            steps = self.recorded_steps() if observe is None and is_recording() else self.steps
+        for step in steps:
             if observe is None:
                 result = step.result(slots, training)
             else:
