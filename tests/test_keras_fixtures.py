@@ -122,9 +122,43 @@ def test_round_trip(tmp_path, suffix):
         model.save(tmp_path / f"b{suffix}", overwrite=False)
 
 
+@pytest.mark.parametrize("suffix", [".keras", ".h5"])
+def test_layers_that_keras_lacks_come_back(tmp_path, rng, suffix):
+    stack = [
+        layers.Input((9, 9, 3)), layers.Conv2D(6, 3, activation="relu"),
+        layers.LocalResponseNormalization(3, 0.2, 0.5, 2.0), layers.GlobalAveragePooling2D(),
+        layers.Whitening("zca", 0.1), layers.Maxout(3), layers.Dense(2),
+    ]  # fmt: skip
+    model, x = models.Sequential(stack), rng.normal(size=(20, 9, 9, 3)).astype(np.float32)
+    model.layers[3].adapt(rng.normal(size=(50, 6)))
+    model.compile("adam", "mse")
+    model.fit(x, rng.normal(size=(20, 2)), verbose=0)
+    model.save(tmp_path / f"a{suffix}")
+    again = cnnfast.load_model(tmp_path / f"a{suffix}")
+    assert [layer.get_config() for layer in again.layers] == [layer.get_config() for layer in model.layers]
+    np.testing.assert_array_equal(again.predict(x, verbose=0), model.predict(x, verbose=0))
+    for one in (model, again):
+        one.train_on_batch(x, np.ones((20, 2)))
+    for one, other in zip(model.get_weights(), again.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.parametrize(("network", "arguments"), [("AlexNet", {"style": "paper"}), ("ZFNet", {})])
+def test_networks_of_the_papers_come_back(tmp_path, rng, network, arguments):
+    """Without the top, which is most of the weights."""
+    make = getattr(cnnfast.applications, network)
+    model = make(include_top=False, input_shape=(131, 131, 3), **arguments)
+    assert any(isinstance(layer, layers.LocalResponseNormalization) for layer in model.layers)
+    model.save(tmp_path / "net.keras")
+    x = rng.normal(size=(2, 131, 131, 3)).astype(np.float32)
+    again = cnnfast.load_model(tmp_path / "net.keras")
+    np.testing.assert_array_equal(again.predict(x, verbose=0), model.predict(x, verbose=0))
+
+
 def test_what_cannot_be_told_is_refused(tmp_path):
-    with pytest.raises(ValueError, match="Maxout"):
-        models.Sequential([layers.Input((4,)), layers.Maxout(2)]).save(tmp_path / "a.keras")
+    rated = models.Sequential([layers.Input((4,)), layers.Dense(2, learning_rate_multiplier=0.5)])
+    with pytest.raises(ValueError, match="no learning_rate_multiplier"):
+        rated.save(tmp_path / "a.keras")
     with pytest.raises(ValueError, match="not built"):
         models.Sequential([layers.Dense(2)]).save(tmp_path / "a.keras")
     with pytest.raises(ValueError, match="safe_mode=False cannot be honoured"):

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+OUR_PACKAGE = "cnnfast"  # under which files of Keras's forms name layers that Keras does not have
 _ARRAYS = ("__numpy__", "__tensor__", "__array__")
 _CODE = ("__lambda__", "lambda", "Lambda")
 

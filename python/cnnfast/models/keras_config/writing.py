@@ -11,13 +11,14 @@ from cnnfast.layers.base import Layer
 from cnnfast.layers.core import InputLayer
 from cnnfast.layers.operation import OperationLayer
 from cnnfast.models.graph_config import graph_config
+from cnnfast.models.keras_config.objects import OUR_PACKAGE
 from cnnfast.models.keras_config.operations import keras_operation
 from cnnfast.models.model import Model
 from cnnfast.models.sequential import Sequential
 from cnnfast.registration import get_registered_name
 from cnnfast.symbolic import is_shape, shapes_of
 
-# Layers that Keras does not have.
+# Layers that Keras does not have: told as classes that somebody has registered, which Keras asks for.
 _OURS_ALONE = ("LocalResponseNormalization", "Maxout", "Whitening")
 # Arguments that some of its layers do not take.
 _NOT_TAKEN = {f"SpatialDropout{rank}D": ("trainable",) for rank in (1, 2, 3)}
@@ -28,13 +29,14 @@ def to_keras_config(model: Any) -> dict[str, Any]:
     """A model's architecture in Keras 3's form, which `keras.models.model_from_json` reads as JSON.
 
     Weights of the one fit the other in their order, as `get_weights` gives and `set_weights` takes them. Classes of
-    your own are told by their names and `get_config`; whoever reads them gives the classes in `custom_objects`.
+    your own are told by their names and `get_config`; whoever reads them gives the classes in `custom_objects`. So are
+    layers of this library that Keras lacks, such as `LocalResponseNormalization`; this library finds them itself.
 
     Args:
         model: a `Sequential`, a model made of symbolic tensors, or a layer.
 
     Raises:
-        ValueError: it holds a class or an argument that this library alone has.
+        ValueError: it holds an argument that this library alone has, or a class that is not a layer's.
         TypeError: a layer was made with something that has no name.
 
     Example:
@@ -57,8 +59,10 @@ def _entry(layer: Any) -> dict[str, Any]:
     if isinstance(layer, InputLayer):
         return _told("keras.layers", layer, _input(layer))
     name = type(layer).__name__
-    if name in _OURS_ALONE or layers.BUILT_IN.get(name) is not type(layer):
+    if layers.BUILT_IN.get(name) is not type(layer):
         raise ValueError(f"to_keras_config: Keras has no layer {name}")
+    if name in _OURS_ALONE:
+        return {**_told(None, layer, _layer(layer)), "registered_name": f"{OUR_PACKAGE}>{name}"}
     return _told("keras.layers", layer, _layer(layer))
 
 
