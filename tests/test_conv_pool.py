@@ -144,11 +144,14 @@ def test_bits_do_not_depend_on_threads(isa, same_bits_for_all_threads, rng, filt
 
 
 @pytest.mark.parametrize("activation", [None, "relu", "relu6", "leaky_relu", "tanh", "sigmoid"])
-def test_what_is_no_number_goes_the_same_way(isa, rng, activation):
+@pytest.mark.parametrize("filters", [4, 16])
+def test_what_is_no_number_goes_the_same_way(isa, rng, activation, filters):
     x = rng.standard_normal((2, 12, 12, 2)).astype(np.float32)
     x[0, 3, 4, 0], x[0, 7, 7, 1], x[1, 2, 2, 0] = np.nan, np.inf, -np.inf
-    w, b = rng.standard_normal((3, 3, 2, 16)).astype(np.float32), rng.standard_normal(16).astype(np.float32)
-    model = Sequential([layers.Input((12, 12, 2)), layers.Conv2D(16, 3, activation=activation), layers.MaxPooling2D()])
+    w, b = rng.standard_normal((3, 3, 2, filters)).astype(np.float32), np.zeros(filters, np.float32)
+    model = Sequential(
+        [layers.Input((12, 12, 2)), layers.Conv2D(filters, 3, activation=activation), layers.MaxPooling2D()]
+    )
     model.set_weights([w, b])
     assert [type(step.compute) for step in model._known_graph().steps] == [PooledConvolution]
     for training in (False, True):

@@ -54,6 +54,17 @@ def convolution(rng):
     np.testing.assert_allclose(np.vdot(dw, w), np.vdot(dy, y), rtol=1e-4)
 
 
+def convolution_and_pooling(rng):
+    x, w = uniform(rng, 2, 9, 8, 1), uniform(rng, 3, 3, 1, 5)
+    shape = _core.ConvShape("conv2d", 2, x.shape, w.shape, 1, "valid", 1)
+    pooling = _core.Pooling("max_pool2d", shape.y_shape, 2, 2, "valid", 1)
+    y, winners = _core.conv_pool_forward(shape, pooling, x, w, None, "linear", 0.0, True)
+    dy = uniform(rng, *y.shape)
+    dx, dw = _core.conv_pool_backward(shape, pooling, x, w, winners, dy, False, True)
+    assert dx is None
+    np.testing.assert_allclose(np.vdot(dw, w), np.vdot(dy, y), rtol=1e-4)
+
+
 def grouped_convolution(rng):
     for groups, channels, filters in ((19, 1, 1), (5, 2, 1)):
         x, w = uniform(rng, 2, 6, 7, groups * channels), uniform(rng, 3, 2, channels, groups * filters)
@@ -287,6 +298,7 @@ CASES = {
     "winograd_output": winograd,
     "winograd_weights": winograd,
     "winograd_weights_gradient": winograd,
+    "pooled_weights_row": convolution_and_pooling,
     "grouped_row": grouped_convolution,
     "grouped_weights": grouped_convolution,
     "activation_forward": activation_forward,

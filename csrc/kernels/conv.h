@@ -48,6 +48,22 @@ struct ConvWeightsTile {
   int vectors;              // 1 <= vectors <= kMaxWeightsVectors
 };
 
+// The same where dy is the gradient of a max pooling's input, known by the pooled pixels of one row and their winners:
+// sums[k, piece, e] += sum over pixels p of x[p * x_pixel + taps[winner[p, k]] + pieces[piece] + e] * dy[p, k]
+struct PooledWeightsRow {
+  const float* x;
+  int64_t x_pixel;      // floats from one pooled pixel's first window to the next one's
+  const int64_t* taps;  // where the window of each of the pooling's taps lies, from the first
+  int64_t pixels;
+  const float* dy;
+  const uint8_t* winners;
+  int64_t channels;       // of dy, of the winners and of the sums
+  const int64_t* pieces;  // offsets of the window's pieces
+  int piece_count;
+  int lanes;    // a piece's elements
+  float* sums;  // a vector for each piece
+};
+
 // Copies a panel of a row-major matrix: to[r, j] = from[r * row + j * col] for j < cols, 0 for cols <= j < padded.
 struct PackPanel {
   const float* from;

@@ -8,6 +8,7 @@
 #include "ops/max_pool.h"
 #include "ops/pool_rows.h"
 #include "ops/pooled_gradient.h"
+#include "ops/pooled_weights.h"
 #include "runtime/memory.h"
 #include "runtime/parallel.h"
 
@@ -17,17 +18,6 @@ namespace {
 constexpr int64_t kNearFloats = (20 << 10) / 4;     // of a band's rows: they stay in the first-level cache,
 constexpr int64_t kBandFloats = (512 << 10) / 4;    // or at least in the second-level one,
 constexpr int64_t kWeightFloats = (128 << 10) / 4;  // beside the weights, which every band reads again
-
-// The rows of the convolution that pooled rows [begin, end) are made of.
-PoolSpan rows_under(const Axis& height, int64_t begin, int64_t end) {
-  const int64_t first = begin * height.stride - height.pad_before;
-  const int64_t last = (end - 1) * height.stride - height.pad_before + height.reach();
-  return {std::max<int64_t>(0, first), std::min(height.in, last)};
-}
-
-int64_t rows_at_most(const Axis& height, int64_t pooled_rows) {
-  return std::min(height.in, (pooled_rows - 1) * height.stride + height.reach());
-}
 
 // How many pooled rows are made at a time. Where windows overlap, the rows between bands are computed twice: then bands
 // are as large as the second-level cache admits.
@@ -58,13 +48,13 @@ class Bands {
         offsets_(offsets_across(pool)),
         pieces_(pool.width().out, pool.channels),
         pooled_rows_(rows_per_band(pool)),
-        layout_(c.source, grid_of_band(), Runs::rows) {}
+        layout_(c.source, whole_rows_grid(c.source, rows_under_at_most(pool.height(), pooled_rows_)), Runs::rows) {}
 
   void run() {
     const int64_t bands = (pool_.height().out + pooled_rows_ - 1) / pooled_rows_;
     const int64_t tasks = pool_.images * pool_.depth().out * bands;
     const int threads = threads_for(tasks, c_.flops() / kFlopsPerOperation);
-    const int64_t band_floats = rows_at_most(pool_.height(), pooled_rows_) * pool_.row();
+    const int64_t band_floats = rows_under_at_most(pool_.height(), pooled_rows_) * pool_.row();
     const Scratch scratch(threads, static_cast<size_t>(layout_.scratch_floats() + band_floats));
     parallel_tasks(tasks, threads, [&](int64_t task, int thread) {
       const int64_t begin = task % bands * pooled_rows_;
@@ -73,12 +63,6 @@ class Bands {
   }
 
  private:
-  BlockGrid grid_of_band() const {
-    WindowSource source = c_.source;
-    source.axis[1].out = rows_at_most(pool_.height(), pooled_rows_);
-    return BlockGrid(source, 1, INT64_MAX, INT64_MAX);
-  }
-
   void run_band(int64_t plane, PoolSpan pooled, float* scratch) const {
     const int64_t depths = pool_.depth().in;
     const PoolSpan rows = rows_under(pool_.height(), pooled.begin, pooled.end);
@@ -115,6 +99,23 @@ class Bands {
   WindowLayout layout_;
 };
 
+// Whether a few rows at a time are to be pooled.
+bool bands_pay(const ConvShape& shape, const PoolShape& pool) {
+  if (forward_route(shape).loops != ConvRoute::Loops::direct) return false;
+  const Axis &depth = pool.depth(), &height = pool.height();
+  if (depth.window != 1 || depth.stride != 1 || depth.pad_before != 0) return false;
+  const int64_t pooled_rows = rows_per_band(pool), rows = rows_under_at_most(height, pooled_rows);
+  if (rows * pool.row() > kBandFloats) return false;
+  if (shape.taps() * shape.group_in_channels() * shape.out_channels > kWeightFloats) return false;
+  // The rows that are computed twice must be few.
+  return rows == height.in || 8 * (height.reach() - height.stride) <= pooled_rows * height.stride;
+}
+
+// Whether the gradient to the weights is to be summed up from the winners alone.
+bool winners_pay(const ConvShape& shape, const PoolShape& pool) {
+  return pooled_weights_pay(shape, pool) && backward_weights_route(shape).loops == ConvRoute::Loops::direct;
+}
+
 bool joined_backward_weights(const ConvShape& shape, const PoolShape& pool) {
   return shape.images > 0 && shape.groups == 1 && !pointwise(shape) && max_pool_spreads_rows(pool) &&
          backward_weights_route(shape).loops == ConvRoute::Loops::direct;
@@ -132,18 +133,20 @@ void require_conv_pool(const ConvShape& shape, const PoolShape& pool) {
 }
 
 bool conv_pool_joined(const ConvShape& shape, const PoolShape& pool) {
-  if (shape.images == 0 || pointwise(shape) || forward_route(shape).loops != ConvRoute::Loops::direct) return false;
-  const Axis &depth = pool.depth(), &height = pool.height();
-  if (depth.window != 1 || depth.stride != 1 || depth.pad_before != 0) return false;
-  const int64_t pooled_rows = rows_per_band(pool), rows = rows_at_most(height, pooled_rows);
-  if (rows * pool.row() > kBandFloats) return false;
-  if (shape.taps() * shape.group_in_channels() * shape.out_channels > kWeightFloats) return false;
-  // The rows that are computed twice must be few.
-  return rows == height.in || 8 * (height.reach() - height.stride) <= pooled_rows * height.stride;
+  if (shape.images == 0 || pointwise(shape)) return false;
+  const ConvRoute::Loops loops = forward_route(shape).loops;
+  const bool plain = loops == ConvRoute::Loops::direct || loops == ConvRoute::Loops::lines;
+  return bands_pay(shape, pool) || (plain && winners_pay(shape, pool));
 }
 
 void conv_pool_forward(const ConvShape& shape, const PoolShape& pool, const float* x, const float* w, const float* bias,
                        Activation activation, float alpha, float* y, void* winners) {
+  if (!bands_pay(shape, pool)) {
+    const Scratch between(floats_between(pool));
+    conv_forward(shape, x, w, bias, activation, alpha, between.data());
+    max_pool_forward(pool, between.data(), y, winners);
+    return;
+  }
   const Correlation c = forward_correlation(shape, activation, alpha);
   const PackedWeights weights(forward_weights(shape, w), c.groups, c.source.channels, direct_panels(c));
   Bands(c, pool, x, weights, bias, y, winners).run();
@@ -152,6 +155,10 @@ void conv_pool_forward(const ConvShape& shape, const PoolShape& pool, const floa
 void conv_pool_backward(const ConvShape& shape, const PoolShape& pool, const float* x, const float* w, const float* dy,
                         const void* winners, float* dx, float* dw) {
   if (dx == nullptr && dw == nullptr) return;
+  if (dx == nullptr && winners_pay(shape, pool) && all_finite(x, shape)) {
+    pooled_backward_weights(shape, pool, x, dy, static_cast<const uint8_t*>(winners), dw);
+    return;
+  }
   if (dx == nullptr && joined_backward_weights(shape, pool)) {
     conv_backward_weights(shape, x, PooledGradient(pool, dy, winners), dw);
     return;

@@ -11,7 +11,7 @@ namespace cnnfast {
 // Throws std::invalid_argument where the pooling is of something else than the convolution's output.
 void require_conv_pool(const ConvShape& shape, const PoolShape& pool);
 
-// Where one pass over both is quicker than a pass each.
+// Where this is quicker than one after the other, forward or on the way back to the weights.
 bool conv_pool_joined(const ConvShape& shape, const PoolShape& pool);
 
 // For what conv_pool_joined(): y = max pooling of activation(correlation of x with w + bias); the same bits as one

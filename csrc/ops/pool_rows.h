@@ -84,6 +84,17 @@ inline PoolRow pool_row(const PoolShape& shape, int64_t line, int64_t begin, int
           offsets.empty() ? nullptr : offsets.data()};
 }
 
+// The rows of x that pooled rows [begin, end) are made of, and at most how many `pooled_rows` of them are.
+inline PoolSpan rows_under(const Axis& height, int64_t begin, int64_t end) {
+  const int64_t first = begin * height.stride - height.pad_before;
+  const int64_t last = (end - 1) * height.stride - height.pad_before + height.reach();
+  return {std::max<int64_t>(0, first), std::min(height.in, last)};
+}
+
+inline int64_t rows_under_at_most(const Axis& height, int64_t pooled_rows) {
+  return std::min(height.in, (pooled_rows - 1) * height.stride + height.reach());
+}
+
 // Whether windows are solid and no two of them share an input along the axis.
 inline bool windows_apart(const Axis& axis) {
   return axis.window == 1 || (axis.dilation == 1 && axis.window <= axis.stride);

@@ -90,6 +90,12 @@ OutputBlock BlockGrid::operator[](int64_t index) const {
   return block;
 }
 
+BlockGrid whole_rows_grid(const WindowSource& source, int64_t rows) {
+  WindowSource part = source;
+  part.axis[1].out = rows;
+  return BlockGrid(part, 1, INT64_MAX, INT64_MAX);
+}
+
 WindowLayout::WindowLayout(const WindowSource& source, const BlockGrid& grid, Runs runs)
     : source_(source), copies_windows_(runs == Runs::windows && source.taps() > 1) {
   const Axis &d = source.axis[0], &h = source.axis[1], &w = source.axis[2];

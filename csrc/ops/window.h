@@ -48,6 +48,9 @@ class BlockGrid {
   void balance();
 };
 
+// Blocks of so many whole rows.
+BlockGrid whole_rows_grid(const WindowSource& source, int64_t rows);
+
 // Where the kernels find the windows of one block.
 struct WindowView {
   const float* first;  // the first pixel's window
