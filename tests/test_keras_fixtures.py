@@ -289,3 +289,54 @@ def test_checkpoints(tmp_path, name, rng):
 def test_an_unusable_path_is_refused_when_the_callback_is_made(arguments):
     with pytest.raises(ValueError, match="with one of the endings"):
         cnnfast.callbacks.ModelCheckpoint(**arguments)
+
+
+def _shared_in_a_model_and_outside():
+    conv = layers.Conv2D(2, 3, padding="same")
+    i = layers.Input((8, 8, 2))
+    inner = models.Model(i, layers.ReLU()(conv(i)))
+    o = layers.Input((8, 8, 2))
+    return models.Model(o, layers.Add()([inner(o), conv(o)]))
+
+
+def _shared_in_two_sequential_models():
+    conv, norm = layers.Conv2D(2, 3, padding="same"), layers.BatchNormalization()
+    a = models.Sequential([layers.Input((8, 8, 2)), conv, norm, layers.ReLU()])
+    b = models.Sequential([layers.Input((8, 8, 2)), norm, conv])
+    i = layers.Input((8, 8, 2))
+    return models.Model(i, layers.Add()([conv(i), a(i), b(a(i)), layers.TimeDistributed(layers.Dense(2))(i)]))
+
+
+@pytest.mark.parametrize("suffix", [".keras", ".h5"])
+@pytest.mark.parametrize("make", [_shared_in_a_model_and_outside, _shared_in_two_sequential_models])
+def test_layers_that_several_models_hold_stay_one(tmp_path, rng, make, suffix):
+    model, x = make(), rng.normal(size=(4, 8, 8, 2)).astype(np.float32)
+    model.compile("adam", "mse")
+    model.train_on_batch(x, x)
+    model.save(tmp_path / f"a{suffix}")
+    again = cnnfast.load_model(tmp_path / f"a{suffix}")
+    assert [w.shape for w in again.get_weights()] == [w.shape for w in model.get_weights()]
+    for one in (model, again):
+        one.train_on_batch(x, x)
+    np.testing.assert_array_equal(again.predict(x, verbose=0), model.predict(x, verbose=0))
+
+
+@pytest.mark.parametrize("suffix", [".keras", ".h5", ".safetensors"])
+def test_a_metric_without_a_name_is_left_out_alone(tmp_path, suffix):
+    x, y = np.ones((4, 4), np.float32), np.ones((4, 2), np.float32)
+    model = models.Sequential([layers.Input((4,)), layers.Dense(2)])
+    model.compile(cnnfast.optimizers.Adam(0.02), "mse", metrics=["mae", lambda y, p: p - y, "mape"])
+    model.train_on_batch(x, y)
+    with pytest.warns(UserWarning, match="saved without this metric"):
+        model.save(tmp_path / f"a{suffix}")
+    again = cnnfast.load_model(tmp_path / f"a{suffix}")
+    assert int(again.optimizer.iterations) == 1
+    assert list(again.evaluate(x, y, verbose=0, return_dict=True)) == ["loss", "mae", "mape"]
+    i = layers.Input((4,))
+    model = models.Model(i, [layers.Dense(2, name="a")(i), layers.Dense(2, name="b")(i)])
+    for metrics in ([lambda y, p: p - y, "mae"], {"a": [lambda y, p: p - y], "b": ["mae"]}, [[abs], ["mae"]]):
+        model.compile("sgd", "mse", metrics=metrics)
+        with pytest.warns(UserWarning, match="saved without this metric"):
+            model.save(tmp_path / f"b{suffix}")
+        again = cnnfast.load_model(tmp_path / f"b{suffix}")
+        assert "b_mae" in again.evaluate(x, [y, y], verbose=0, return_dict=True)

@@ -18,6 +18,8 @@ from cnnfast.models.sequential import Sequential
 from cnnfast.registration import get_registered_name
 from cnnfast.symbolic import is_shape, shapes_of
 
+Shared = Mapping[Any, int]
+
 # Layers that Keras does not have: told as classes that somebody has registered, which Keras asks for.
 _OURS_ALONE = ("LocalResponseNormalization", "Maxout", "Whitening")
 # Arguments that some of its layers do not take.
@@ -45,16 +47,43 @@ def to_keras_config(model: Any) -> dict[str, Any]:
         >>> config["class_name"], config["config"]["layers"][0]["config"]["batch_shape"]
         ('Sequential', [None, 3])
     """
-    return _entry(model)
+    return _entry(model, _met_often(model))
 
 
-def _entry(layer: Any) -> dict[str, Any]:
+def _met_often(model: Any) -> Shared:
+    """A number for each layer that several models, or parts of one, hold: readers make it once."""
+    met: dict[Any, int] = {}
+    pending = [model]
+    while pending:
+        holder = pending.pop()
+        if isinstance(holder, Sequential):
+            parts = holder._layers
+        elif isinstance(holder, Model):
+            graph = holder._graph_if_known()
+            parts = [] if graph is None else graph.layers
+        else:
+            parts = [part for part in (getattr(holder, "layer", None),) if isinstance(part, Layer)]
+        for part in parts:
+            if not isinstance(part, (InputLayer, OperationLayer)):
+                met[part] = met.get(part, 0) + 1
+                if met[part] == 1:
+                    pending.append(part)
+    often = [layer for layer, count in met.items() if count > 1]
+    return {layer: number for number, layer in enumerate(often, 1)}
+
+
+def _entry(layer: Any, shared: Shared) -> dict[str, Any]:
+    entry = _unshared(layer, shared)
+    return {**entry, "shared_object_id": shared[layer]} if layer in shared else entry
+
+
+def _unshared(layer: Any, shared: Shared) -> dict[str, Any]:
     if not type(layer).__module__.startswith("cnnfast."):
-        return _own(layer)
+        return _own(layer, shared)
     if isinstance(layer, Sequential):
-        return _told("keras", layer, _sequential(layer))
+        return _told("keras", layer, _sequential(layer, shared))
     if isinstance(layer, Model):
-        entry = _told("keras.src.models.functional", layer, _functional(layer))
+        entry = _told("keras.src.models.functional", layer, _functional(layer, shared))
         return {**entry, "class_name": "Functional", "registered_name": "Functional"}
     if isinstance(layer, InputLayer):
         return _told("keras.layers", layer, _input(layer))
@@ -62,15 +91,15 @@ def _entry(layer: Any) -> dict[str, Any]:
     if layers.BUILT_IN.get(name) is not type(layer):
         raise ValueError(f"to_keras_config: Keras has no layer {name}")
     if name in _OURS_ALONE:
-        return {**_told(None, layer, _layer(layer)), "registered_name": f"{OUR_PACKAGE}>{name}"}
-    return _told("keras.layers", layer, _layer(layer))
+        return {**_told(None, layer, _layer(layer, shared)), "registered_name": f"{OUR_PACKAGE}>{name}"}
+    return _told("keras.layers", layer, _layer(layer, shared))
 
 
-def _own(layer: Any) -> dict[str, Any]:
+def _own(layer: Any, shared: Shared) -> dict[str, Any]:
     """A layer or model of a class of the user's own."""
     cls = type(layer)
     made_of_tensors = isinstance(layer, Model) and layer._graph is not None and cls.__init__ is Model.__init__
-    config = _functional(layer) if made_of_tensors else layer.get_config()
+    config = _functional(layer, shared) if made_of_tensors else layer.get_config()
     module = None if cls.__module__ == "__main__" else cls.__module__
     return {**_told(module, layer, config), "registered_name": get_registered_name(cls)}
 
@@ -109,7 +138,7 @@ def _input(layer: InputLayer) -> dict[str, Any]:
     }
 
 
-def _layer(layer: Layer) -> dict[str, Any]:
+def _layer(layer: Layer, shared: Shared) -> dict[str, Any]:
     config = layer.get_config()
     if "kernel_size" in config and isinstance(config.get("padding"), (int, tuple, list)):
         raise ValueError(
@@ -120,15 +149,15 @@ def _layer(layer: Layer) -> dict[str, Any]:
         raise ValueError(f"to_keras_config: {layer.name}: Keras has no learning_rate_multiplier")
     for key in ("input_shape", *_NOT_TAKEN.get(type(layer).__name__, ())):
         config.pop(key, None)
-    found = {key: _value(key, value, layer) for key, value in config.items()}
+    found = {key: _value(key, value, layer, shared) for key, value in config.items()}
     return {**found, "dtype": _policy()}
 
 
-def _value(key: str, value: Any, layer: Any) -> Any:
+def _value(key: str, value: Any, layer: Any, shared: Shared) -> Any:
     if key == "layer":
-        return _entry(layer.layer)
+        return _entry(layer.layer, shared)
     if key == "activation" and isinstance(layer.activation, Layer):
-        return _entry(layer.activation)
+        return _entry(layer.activation, shared)
     if isinstance(value, Mapping) and set(value) == {"class_name", "config"}:
         kind = next((kind for suffix, kind in _OBJECTS.items() if key.endswith(suffix)), None)
         module = f"keras.{kind}" if kind else "keras.random" if key == "seed" else None
@@ -137,17 +166,17 @@ def _value(key: str, value: Any, layer: Any) -> Any:
     return value
 
 
-def _sequential(model: Sequential) -> dict[str, Any]:
-    entries = [_entry(layer) for layer in model._layers]
+def _sequential(model: Sequential, shared: Shared) -> dict[str, Any]:
+    entries = [_entry(layer, shared) for layer in model._layers]
     shape = list(model.input_shape) if model.built else None
     if model.built and not (model._layers and isinstance(model._layers[0], InputLayer)):
         first = InputLayer(batch_shape=shape)
-        entries.insert(0, _entry(first))
+        entries.insert(0, _entry(first, shared))
     config = {"name": model.name, "trainable": model.trainable, "dtype": _policy(), "layers": entries}
     return config if shape is None else {**config, "build_input_shape": shape}
 
 
-def _functional(model: Model) -> dict[str, Any]:
+def _functional(model: Model, shared: Shared) -> dict[str, Any]:
     told = graph_config(model._known_graph())
     by_name = {layer.name: layer for layer in model._known_graph().layers}
     models, entries = set(), []
@@ -161,7 +190,7 @@ def _functional(model: Model) -> dict[str, Any]:
             continue
         if isinstance(layer, Model) and not isinstance(layer, Sequential):
             models.add(layer.name)
-        entries.append({**_entry(layer), "name": layer.name, "inbound_nodes": nodes})
+        entries.append({**_entry(layer, shared), "name": layer.name, "inbound_nodes": nodes})
     # In the places of outputs, Keras keeps the first number for a model's call of itself.
     outputs = _shifted(told["output_layers"], models)
     config = {"name": model.name, "trainable": model.trainable, "layers": entries}

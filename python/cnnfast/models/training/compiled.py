@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -112,12 +113,21 @@ class Compiled:
     def get_compile_config(self) -> dict[str, Any]:
         """What the model was compiled with, as values that JSON can hold; empty before `compile`.
 
+        Metrics that are functions without a name to be found by again are left out, with a warning.
+
         Raises:
-            TypeError: a function or object in it has no name to be found by again.
+            TypeError: another function or object in it has no such name.
         """
         if not self.compiled or self._compile_config is None:
             return {}
-        config = {key: serialize(value, f"compile: {key}") for key, value in self._compile_config.items()}
+        graph = self._graph_if_known()
+        several = graph is not None and len(graph.outputs) > 1
+        config = {
+            key: _kept_metrics(value, key, several)
+            if key in ("metrics", "weighted_metrics")
+            else serialize(value, f"compile: {key}")
+            for key, value in self._compile_config.items()
+        }
         return {"optimizer": serialize(self.optimizer, "the optimizer"), **config}
 
     def compile_from_config(self, config: dict[str, Any], custom_objects: Mapping[str, Any] | None = None) -> None:
@@ -262,3 +272,17 @@ def as_numbers(logs: Any) -> Logs:
         else:
             found[key] = map_leaves(np.asarray, value)
     return found
+
+
+def _kept_metrics(given: Any, key: str, several: bool) -> Any:
+    """The metrics that have names, in their structure; a list of one for each of several outputs keeps its length."""
+    if isinstance(given, dict):
+        return {str(name): _kept_metrics(part, key, False) for name, part in given.items()}
+    if isinstance(given, (list, tuple)):
+        parts = [_kept_metrics(part, key, False) for part in given]
+        return parts if several else [part for part in parts if part != []]
+    try:
+        return serialize(given, f"compile: {key}")
+    except TypeError as error:
+        warnings.warn(f"save: {error}; the model is saved without this metric", stacklevel=6)
+        return []
