@@ -346,3 +346,19 @@ def test_products_have_the_same_bits_for_all_threads(draw, same_bits_for_all_thr
 def test_bad_inputs_get_clear_errors(call, error, message):
     with pytest.raises(error, match=message):
         call()
+
+
+def test_the_mean_of_one_number_is_a_copy_with_its_gradient():
+    for shape in ((), (1,), (1, 1, 1)):
+        x = np.full(shape, 2.5, np.float32)
+        y = ops.mean(x)
+        assert y.shape == ()
+        assert not np.shares_memory(x, y)
+        tensor = Tensor(x)
+        with GradientTape() as tape:
+            tape.watch(tensor)
+            y = ops.mean(tensor) * 3
+        slope = tape.gradient(y, tensor)
+        assert slope.shape == shape
+        assert float(slope) == 3.0
+        assert np.isnan(ops.mean(np.full(shape, np.nan, np.float32)))

@@ -36,6 +36,9 @@ __all__ = [
     "to_float32",
 ]
 
+# What an array that is a view of another's memory has as its base; the engine's arrays have something else.
+_SHARING = (np.ndarray, memoryview)
+
 # Below this many elements NumPy's own loop is quicker than the engine's call.
 ENGINE_SIZE = 8192
 
@@ -312,11 +315,8 @@ def _result(gradient: FloatArray | None, source: Value, dependencies: Sequence[A
         return wrap(np.zeros(source.shape, np.float32)) if zero else None
     if not _active.stack:
         # Only a view can share the source's memory, or what a product handed on.
-        return wrap(
-            gradient
-            if gradient.base is None and is_float32(gradient) and gradient is not source._value
-            else _unshared(to_float32(gradient), (source,))
-        )
+        whole = gradient is not source._value and not isinstance(gradient.base, _SHARING)
+        return wrap(gradient if whole and is_float32(gradient) else _unshared(to_float32(gradient), (source,)))
     return record("gradient", gradient, [source, *dependencies], _no_second_derivative)
 
 
@@ -430,7 +430,7 @@ def record(
 def _unshared(array: FloatArray, inputs: Sequence[Any]) -> FloatArray:
     """The array, or a copy where it shares a variable's memory, into which an optimiser will write."""
     # Only a view can share memory; what the engine returns is none, its memory is in no other array.
-    view = isinstance(array.base, (np.ndarray, memoryview))
+    view = isinstance(array.base, _SHARING)
     for x in inputs:
         if isinstance(x, Variable) and (np.may_share_memory(array, x._value) if view else array is x._value):
             return array.copy()

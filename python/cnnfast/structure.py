@@ -36,7 +36,8 @@ def arranged_like(structure: Any, values: Iterator[Any]) -> Any:
     if isinstance(structure, dict):
         return {key: arranged_like(part, values) for key, part in structure.items()}
     if isinstance(structure, (list, tuple)):
-        parts = [arranged_like(part, values) for part in structure]
+        nested = (list, tuple, dict)
+        parts = [arranged_like(part, values) if isinstance(part, nested) else next(values) for part in structure]
         if isinstance(structure, list):
             return parts
         return type(structure)(*parts) if hasattr(structure, "_fields") else tuple(parts)

@@ -379,8 +379,12 @@ class Layer(Described, Penalised):
         if self._parts == ():
             return found
         for layer in self.sublayers():
-            if layer._trainable or layer._parts_decide:
+            if not (layer._trainable or layer._parts_decide):
+                continue
+            if layer._parts != ():
                 found += layer._trained()
+            elif layer._own_trained:  # what `_trained` would return, without the call
+                found += [v for v in layer._own_trained if v.trainable]
         return found
 
     trainable_variables = trainable_weights

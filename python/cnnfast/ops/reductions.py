@@ -129,6 +129,8 @@ def mean(x: ArrayLike, axis: Axes = None, keepdims: bool = False) -> Any:
 def _mean_of_all(x: ArrayLike, array: FloatArray) -> Any:
     """The mean of all elements, of which there are some: what a loss is, at every training step."""
     shape, count = array.shape, array.size
+    if count == 1:
+        return record("mean", array.reshape(()).copy(), (x,), lambda dy, needs: (dy.reshape(shape),))
     with quiet():
         total = array.sum(dtype=np.float64)
 

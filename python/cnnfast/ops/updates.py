@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from cnnfast import _core
-from cnnfast.autograd import ArrayLike, FloatArray, Variable, to_float32
+from cnnfast.autograd import ArrayLike, FloatArray, Tensor, Variable, to_float32
 from cnnfast.tensor import is_float32
 
 __all__ = ["adam_update", "sgd_update"]
@@ -37,19 +37,20 @@ def _update(
             raise TypeError(f"{op}: variables expects Variables, got {type(variable).__name__} (number {i})")
     _require_count(op, "gradients", gradients, variables)
     arrays = [
-        g if is_float32(g) else to_float32(g, op, f"the gradient of {v.name}")
+        g._value if type(g) is Tensor else to_float32(g, op, f"the gradient of {v.name}")
         for g, v in zip(gradients, variables, strict=True)
     ]
-    overwritten = [variables, *slots.values()]
-    weights, *values = [[x._value if isinstance(x, Variable) else x for x in each] for each in overwritten]
+    values = [[x._value if isinstance(x, Variable) else x for x in each] for each in slots.values()]
     try:
-        engine(weights, arrays, *values)
+        engine([v._value for v in variables], arrays, *values)
     except (TypeError, ValueError):
         _require_fit(op, variables, arrays, slots)
         raise
-    for each in overwritten:
+    for variable in variables:
+        variable.updated_in_place()
+    for each in slots.values():
         for x in each:
-            if isinstance(x, Variable):
+            if type(x) is not np.ndarray and isinstance(x, Variable):
                 x.updated_in_place()
 
 

@@ -138,6 +138,8 @@ def checked_batch(owner: str, model: Any, batch: Batch, class_weight: Mapping[in
             lambda w: None if w is None else to_float32(w, owner, "sample_weight"), sample_weight
         )
     for name, value in (("x", x), ("y", y), ("sample_weight", sample_weight)):
+        if value is None:
+            continue
         for part in (value,) if type(value) is np.ndarray else leaves(value):
             if part is not None and len(part) != len(first):
                 raise ValueError(

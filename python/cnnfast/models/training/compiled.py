@@ -237,8 +237,9 @@ class Compiled:
 
     def _as_list(self, logs: Logs) -> Any:
         """Logs as `evaluate` returns them: a number, or a list where there are several."""
-        values = [logs[name] for name in _in_order(list(logs), self._first_names())]
-        return values[0] if len(values) == 1 else values
+        if len(logs) == 1:
+            return next(iter(logs.values()))
+        return [logs[name] for name in _in_order(list(logs), self._first_names())]
 
 
 # Lists of every model that hold other things.
@@ -265,7 +266,9 @@ def as_numbers(logs: Any) -> Logs:
     """
     found: dict[str, Any] = {}
     for key, value in logs.items():
-        if isinstance(value, dict):
+        if type(value) is float:
+            found[key] = value
+        elif isinstance(value, dict):
             found |= as_numbers(value)
         elif isinstance(value, Value) or np.ndim(value) == 0:
             found[key] = float(value)
