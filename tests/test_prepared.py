@@ -11,8 +11,8 @@ import pytest
 import cnnfast
 from cnnfast import Model, Sequential, Variable, _core, layers, memory, ops
 from cnnfast.models.folding import FoldedLayer
-from cnnfast.models.prepared import PreparedLayer
-from cnnfast.ops._prepared import prepared_convolution, prepared_dense, prepared_depthwise
+from cnnfast.models.prepared import PlainSum, PreparedLayer
+from cnnfast.ops._prepared import INFERENCE_ACTIVATIONS, prepared_convolution, prepared_dense, prepared_depthwise
 
 CONV = {1: ops.conv1d, 2: ops.conv2d, 3: ops.conv3d}
 # window, groups, strides, dilation, padding, algorithms beside "auto" and "direct"
@@ -342,3 +342,39 @@ def test_instruction_sets_do_not_share_panels(rng):
             np.testing.assert_allclose(prepared(x), expected, rtol=2e-4, atol=2e-4)
     finally:
         _core.select_isa(chosen)
+
+
+@pytest.mark.parametrize("name", sorted(INFERENCE_ACTIVATIONS))
+@pytest.mark.parametrize("as_layer", [True, False])
+def test_activations_that_the_engine_applies_in_inference_only(isa, rng, name, as_layer):
+    def activated(y):
+        return layers.Activation(name)(y) if as_layer else getattr(ops, name)(y)
+
+    x = layers.Input((9, 9, 5))
+    y = activated(layers.Conv2D(20, 3, padding="same")(x))
+    y = activated(layers.BatchNormalization()(layers.DepthwiseConv2D(3)(y)))
+    y = activated(layers.Dense(7)(layers.Flatten()(y)))
+    model = Model(x, y)
+    model.set_weights([rng.uniform(0.1, 1, w.shape) - 0.5 * (w.ndim > 1) for w in model.weights])
+    steps = model._graph.inference_steps()
+    assert len(steps) == 4
+    values = 3 * rng.standard_normal((2, 9, 9, 5)).astype(np.float32)
+    check(model, values)
+    for step in steps[:2]:  # tensors take the way that a gradient can go
+        with cnnfast.GradientTape() as tape:
+            t = cnnfast.Tensor(rng.standard_normal((1, 9, 9, step.layers[0].kernel.shape[2])).astype(np.float32))
+            tape.watch(t)
+            z = step.compute(t)
+        np.testing.assert_allclose(z, step.compute(np.array(t)), rtol=1e-4, atol=1e-4)
+        assert np.abs(np.asarray(tape.gradient(z, t))).max() > 0
+
+
+def test_sums(rng):
+    x = layers.Input((6, 6, 4))
+    y, z = layers.Conv2D(4, 3, padding="same")(x), layers.Conv2D(1, 1)(x)
+    model = Model(x, [layers.Add()([x, y]), layers.Add()([y, z]), layers.Add()([x, y, z])])
+    kinds = [type(step.compute) for step in model._graph.inference_steps()]
+    assert kinds.count(PlainSum) == 3
+    values = rng.standard_normal((2, 6, 6, 4)).astype(np.float32)
+    for found, expected in zip(model.infer(values), model(values), strict=True):
+        np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-5)

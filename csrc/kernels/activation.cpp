@@ -12,7 +12,8 @@ namespace cnnfast::CNNFAST_ISA {
 namespace {
 
 constexpr float kSeluScale = 1.05070099f, kSeluNegativeScale = 1.75809934f;  // the latter is scale * alpha
-constexpr float kGeluLinear = 0.797884561f, kGeluCubic = 0.0356774081f;      // sqrt(2 / pi) and 0.044715 times it
+constexpr float kSixth = 1.0f / 6.0f;
+constexpr float kGeluLinear = 0.797884561f, kGeluCubic = 0.0356774081f;  // sqrt(2 / pi) and 0.044715 times it
 
 template <typename Function>
 CNNFAST_INLINE void map(const float* x, float* y, int64_t count, Function function) {
@@ -47,6 +48,11 @@ CNNFAST_INLINE Vec gelu_tanh_gradient(Vec x) {
   const Vec slope = fma(bounded * bounded, broadcast(6.0f * kGeluCubic), broadcast(2.0f * kGeluLinear));
   return s * fma(bounded * (1.0f - s), slope, broadcast(1.0f));
 }
+
+CNNFAST_INLINE Vec shifted_relu6(Vec x) { return bend(Activation::relu6, 0.0f, x + 3.0f); }
+
+// `then` strictly between 0 and `end`, else 0.
+CNNFAST_INLINE Vec inside(Vec x, float end, Vec then) { return select(x > 0, select(x < end, then, zero()), zero()); }
 
 CNNFAST_INLINE Vec silu_gradient(Vec x) {
   const Vec bounded = clamp(x, 1000.0f);
@@ -94,6 +100,11 @@ void activation_forward(Activation kind, float alpha, const float* x, float* y, 
         const Vec bounded = max(broadcast(-1000.0f), v);
         return bounded / (exp(-bounded) + 1.0f);
       });
+    case Activation::hard_sigmoid:
+      return map(x, y, count, [](Vec v) CNNFAST_INLINE_LAMBDA { return shifted_relu6(v) * kSixth; });
+    case Activation::hard_silu:
+      return map(x, y, count,
+                 [](Vec v) CNNFAST_INLINE_LAMBDA { return shifted_relu6(v) * max(broadcast(-64.0f), v) * kSixth; });
   }
 }
 
@@ -128,6 +139,14 @@ void activation_backward(Activation kind, float alpha, const float* saved, const
       return map(saved, dy, dx, count, [](Vec s, Vec d) CNNFAST_INLINE_LAMBDA { return d * gelu_tanh_gradient(s); });
     case Activation::silu:
       return map(saved, dy, dx, count, [](Vec s, Vec d) CNNFAST_INLINE_LAMBDA { return d * silu_gradient(s); });
+    case Activation::hard_sigmoid:
+      return map(saved, dy, dx, count,
+                 [](Vec s, Vec d) CNNFAST_INLINE_LAMBDA { return d * inside(s, 1.0f, broadcast(kSixth)); });
+    case Activation::hard_silu:
+      return map(saved, dy, dx, count, [](Vec s, Vec d) CNNFAST_INLINE_LAMBDA {
+        const Vec shifted = shifted_relu6(s);
+        return (shifted + inside(shifted, 6.0f, s)) * kSixth * d;
+      });
   }
 }
 

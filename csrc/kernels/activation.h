@@ -18,7 +18,9 @@ namespace cnnfast {
   ACTIVATION(softplus, true)            \
   ACTIVATION(gelu, false)               \
   ACTIVATION(gelu_tanh, false)          \
-  ACTIVATION(silu, false)
+  ACTIVATION(silu, false)               \
+  ACTIVATION(hard_sigmoid, true)        \
+  ACTIVATION(hard_silu, false)
 
 enum class Activation : int32_t {
 #define ACTIVATION(name, from_output) name,

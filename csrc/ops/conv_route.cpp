@@ -72,7 +72,7 @@ bool admits(ConvAlgorithm algorithm, WinogradKind kind) {
 // What passes cost, in operations at the speed of large products. The factors are fits to measurements of layers of 1
 // to 64 images, 7^2 to 56^2 pixels and 16 to 512 channels; their ratios hardly depend on the processor.
 constexpr double kPackedWeight = 60;      // to pack a weight, transform it, and read it again
-constexpr double kKeptWeight = 20;        // to read it
+constexpr double kKeptWeight = 30;        // to read it
 constexpr double kWeightGradient = 15;    // to transform it back
 constexpr double kTransformedValue = 12;  // to transform a value of the input or of the output
 

@@ -17,6 +17,7 @@ constexpr int kPanelVectors = 2;
 constexpr int64_t kFusedSlots = 28, kFusedSlotsOfFewChannels = 20;
 constexpr int64_t kPanelsPerGather = 2;                 // output channels that are transformed back together
 constexpr int64_t kFusedWeightFloats = (12 << 20) / 4;  // transformed weights that may be read again for each block
+constexpr int64_t kNearWeightFloats = (4 << 20) / 4;    // more than that are read from far for each block
 constexpr int64_t kStagedFloats = (16 << 20) / 4;       // transformed input that is kept between the stages
 
 bool plain(const Axis& a) { return a.window == 1 && a.stride == 1 && a.pad_before == 0 && a.in == a.out; }
@@ -259,7 +260,8 @@ void correlate_winograd(const Correlation& c, WinogradKind kind, const float* x,
     return std::make_shared<TransformedWeights>(packed, kind, tiles.runs(), in);
   });
   WinogradLoops loops(c, kind, tiles, x, *weights, bias, y);
-  if (weight_floats <= kFusedWeightFloats) {
+  const bool once = uses <= kFusedSlots && weight_floats > kNearWeightFloats;  // threads would share one block's tiles
+  if (weight_floats <= kFusedWeightFloats && !once) {
     loops.run_fused();
   } else {
     loops.run_staged();

@@ -21,6 +21,8 @@ double softplus(double x) { return std::log1p(std::exp(x)); }
 double gelu(double x) { return x / 2 * std::erfc(-x / std::sqrt(2.0)); }
 double gelu_tanh(double x) { return x * sigmoid(2 * 0.7978845608028654 * (x + 0.044715 * x * x * x)); }
 double silu(double x) { return x * sigmoid(x); }
+double hard_sigmoid(double x) { return relu6(x + 3) / 6; }
+double hard_silu(double x) { return x * hard_sigmoid(x); }
 
 struct Definition {
   Activation kind;
@@ -41,6 +43,8 @@ const Definition kDefinitions[] = {
     {Activation::gelu, gelu, 2e-6},
     {Activation::gelu_tanh, gelu_tanh, 2e-6},
     {Activation::silu, silu, 2e-6},
+    {Activation::hard_sigmoid, hard_sigmoid, 3e-7},
+    {Activation::hard_silu, hard_silu, 2e-6},
 };
 
 void check_forward(Activation kind, double (*definition)(double), const std::vector<float>& x, double tolerance) {

@@ -23,9 +23,10 @@ from cnnfast.models.fusion import (
     plain_layers,
     weighted_layer,
 )
-from cnnfast.models.prepared import ReadyWeights, prepared
+from cnnfast.models.prepared import LateActivation, ReadyWeights, late_activation, prepared
 from cnnfast.models.steps import Step, note_last_uses, readers
 from cnnfast.ops._fusion import Fused
+from cnnfast.ops._prepared import INFERENCE_ACTIVATIONS
 
 _DEPTHWISE = (layers.DepthwiseConv1D, layers.DepthwiseConv2D)
 
@@ -53,6 +54,8 @@ class FoldedLayer:
             except (ValueError, TypeError):
                 pass  # what comes now tells whose error it is
         with layer.naming_errors():
+            if self._activation in INFERENCE_ACTIVATIONS:
+                return applied(layer.weighted(x, made.kernel, made.bias, None), self._activation)
             return layer.weighted(x, made.kernel, made.bias, self._activation)
 
     def activated(self, activation: Fused) -> FoldedLayer | None:
@@ -108,11 +111,17 @@ def folded(steps: Iterable[Step], kept: Iterable[int]) -> list[Step]:
 
 
 def _with_activation(step: Step, following: Step) -> Step | None:
-    """A folded layer and the activation that follows it as one step."""
-    name = fusable_activation(following)
-    if name is None or not isinstance(step.compute, FoldedLayer) or not plain_layers(step, following):
+    """A layer and the activation that follows it as one step, where that was not possible in training."""
+    layer: Any = step.compute
+    late = late_activation(following)
+    name = late or fusable_activation(following)
+    if name is None or not plain_layers(step, following):
         return None
-    compute = step.compute.activated(name)
+    compute: Any = None
+    if isinstance(layer, FoldedLayer):
+        compute = layer.activated(name)
+    elif late is not None and weighted_layer(layer) is not None and layer.weighted_alone():
+        compute = LateActivation(layer, late)
     if compute is None:
         return None
     return Step(compute, step.layers + following.layers, step.args, {}, following.outputs, step.input_shape)

@@ -18,6 +18,7 @@ from cnnfast import activations, layers, ops
 from cnnfast.layers.operation import OperationLayer
 from cnnfast.models.steps import Step, readers
 from cnnfast.ops._fusion import Fused
+from cnnfast.ops._prepared import INFERENCE_ACTIVATIONS
 
 WEIGHTED = (
     layers.Conv1D, layers.Conv2D, layers.Conv3D, layers.Dense, layers.DepthwiseConv1D, layers.DepthwiseConv2D,
@@ -260,6 +261,8 @@ def applied(x: Any, activation: Fused) -> Any:
     """An activation that the engine would apply while it writes, by itself."""
     if isinstance(activation, tuple):
         return ops.leaky_relu(x, negative_slope=activation[1])
+    if activation in INFERENCE_ACTIVATIONS:
+        return getattr(ops, activation)(x)
     return ops.activation(x, activation)
 
 

@@ -9,10 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+from cnnfast import activations, layers
 from cnnfast.autograd import FloatArray, Variable, is_float32
-from cnnfast.models.fusion import PooledConvolution, WeightedActivation, weighted_layer
+from cnnfast.layers.operation import OperationLayer
+from cnnfast.models.fusion import PooledConvolution, WeightedActivation, applied, weighted_layer
+from cnnfast.models.steps import Step
 from cnnfast.ops._fusion import Fused
-from cnnfast.ops._prepared import Prepared
+from cnnfast.ops._prepared import INFERENCE_ACTIVATIONS, Prepared, sum_of_two
 
 
 class _Made(NamedTuple):
@@ -87,11 +90,44 @@ class PreparedLayer:
     def _parts(self) -> tuple[Any, Fused] | None:
         """What is computed, and the activation that the engine applies; None where there is more to it."""
         compute = self.compute
-        if type(compute) is WeightedActivation:
+        if isinstance(compute, WeightedActivation):
             return compute.parts()
         layer = weighted_layer(compute)
         plain = layer.built and layer._after is None and layer.input_spec is None
         return (compute, layer._fused) if plain and _channels_last(layer) else None
+
+
+class LateActivation(WeightedActivation):
+    """A layer and an activation that the engine applies while it writes in inference only: no gradient passes it."""
+
+    def __call__(self, x: Any, training: bool | None = None) -> Any:
+        """The activated output, where somebody may ask for the gradient."""
+        return applied(self.layer(x, training=training), self._activation)
+
+
+class PlainSum:
+    """The sum of two arrays of one shape, without what layers ask before they add."""
+
+    def __init__(self, compute: Any) -> None:
+        self.compute = compute
+
+    def __call__(self, x: Any, training: bool | None = None) -> Any:
+        """The sum; the layer's own where there is more to it."""
+        if len(x) == 2 and is_float32(x[0]) and is_float32(x[1]) and x[0].shape == x[1].shape:
+            return sum_of_two(x[0], x[1])
+        return self.compute(x, training=training)
+
+
+def late_activation(step: Step) -> str | None:
+    """The name of an activation layer's function, if the engine applies it while it writes in inference."""
+    layer: Any = step.compute
+    if type(layer) is layers.Activation:
+        function = layer.activation
+        return next((name for name in INFERENCE_ACTIVATIONS if getattr(activations, name) is function), None)
+    if type(layer) is OperationLayer and layer.function in INFERENCE_ACTIVATIONS and step.plain is not None:
+        name: str = layer.function
+        return name
+    return None
 
 
 def _channels_last(layer: Any) -> bool:
@@ -106,5 +142,7 @@ def prepared(compute: Any) -> Any:
     """The same with its weights ready, where it is a layer whose weights can be."""
     if type(compute) is PooledConvolution:
         return compute.with_alone(prepared)
-    parts = compute.layer if type(compute) is WeightedActivation else compute
+    if type(compute) is layers.Add and compute.activity_regularizer is None:
+        return PlainSum(compute)
+    parts = compute.layer if isinstance(compute, WeightedActivation) else compute
     return compute if weighted_layer(parts) is None else PreparedLayer(compute)

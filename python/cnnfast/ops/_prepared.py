@@ -13,6 +13,21 @@ from cnnfast.ops.conv import IntPerAxis, Padding
 
 Prepared = _core.PreparedLayer
 
+# What the engine applies while it writes besides `FUSED_ACTIVATIONS`. Their gradients need what they were given, which
+# nobody keeps here.
+INFERENCE_ACTIVATIONS = frozenset({"hard_sigmoid", "hard_silu", "selu", "silu", "softplus"})
+
+
+def _engine_activation(op: str, activation: Fused) -> tuple[str, float]:
+    if isinstance(activation, str) and activation in INFERENCE_ACTIVATIONS:
+        return activation, 0.0
+    return fused_activation(op, activation)
+
+
+def sum_of_two(a: FloatArray, b: FloatArray) -> FloatArray:
+    """`a + b` of one shape; nothing is recorded."""
+    return _core.add(a, b)
+
 
 def prepared_convolution(
     rank: int,
@@ -32,7 +47,7 @@ def prepared_convolution(
         ValueError: arguments do not fit; what does not fit an input is found when it comes.
     """
     op = f"conv{rank}d"
-    name, alpha = fused_activation(op, activation)
+    name, alpha = _engine_activation(op, activation)
     return _core.PreparedConvolution(
         op, rank, kernel, bias, strides, padding, dilation_rate, groups, name, alpha, flip_kernel, algorithm
     )
@@ -51,11 +66,11 @@ def prepared_depthwise(
     op = f"depthwise_conv{rank}d"
     channels, multiplier = kernel.shape[-2:]
     grouped = kernel.reshape(*kernel.shape[:-2], 1, channels * multiplier)
-    name, alpha = fused_activation(op, activation)
+    name, alpha = _engine_activation(op, activation)
     return _core.PreparedConvolution(op, rank, grouped, bias, strides, padding, dilation_rate, channels, name, alpha)
 
 
 def prepared_dense(kernel: FloatArray, bias: FloatArray | None, activation: Fused) -> Prepared:
     """`dense`, likewise."""
-    name, alpha = fused_activation("dense", activation)
+    name, alpha = _engine_activation("dense", activation)
     return _core.PreparedDense(kernel, bias, name, alpha)

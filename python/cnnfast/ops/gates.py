@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from cnnfast import _core
 from cnnfast.autograd import ArrayLike, FloatArray, record, to_float32
-from cnnfast.ops.activations import elu, sigmoid, softplus, tanh
+from cnnfast.ops.activations import _apply, elu, sigmoid, softplus, tanh
 from cnnfast.ops.indexing import split
 from cnnfast.ops.math import clip, divide, multiply, quiet, subtract
 from cnnfast.ops.reductions import normalize_axes
 from cnnfast.ops.unary import abs, by_input, negative
-
-_SIXTH = np.float32(1 / 6)
-_STRETCH = 1 << 14  # elements
-_CHANNELS = 1 << 16  # more than that many are a row rather than channels
 
 
 def hard_sigmoid(x: ArrayLike) -> Any:
@@ -30,15 +25,7 @@ def hard_sigmoid(x: ArrayLike) -> Any:
         >>> hard_sigmoid([-4.0, 0.0, 1.5, 4.0])
         array([0.  , 0.5 , 0.75, 1.  ], dtype=float32)
     """
-    y = _shifted_relu6(to_float32(x, "hard_sigmoid"))
-    with quiet():
-        y *= _SIXTH
-
-    def vjp(dy: FloatArray, needs: Sequence[bool]) -> Sequence[FloatArray | None]:
-        with quiet():
-            return (dy * np.where((y > 0) & (y < 1), _SIXTH, np.float32(0)),)
-
-    return record("hard_sigmoid", y, (x,), vjp)
+    return _apply("hard_sigmoid", "hard_sigmoid", x)
 
 
 def hard_silu(x: ArrayLike) -> Any:
@@ -51,42 +38,7 @@ def hard_silu(x: ArrayLike) -> Any:
         >>> hard_silu([-4.0, 0.0, 1.5, 4.0])
         array([-0.   ,  0.   ,  1.125,  4.   ], dtype=float32)
     """
-    array = to_float32(x, "hard_silu")
-    y = _shifted_relu6(array)
-    with quiet():
-        for block, values in _stretches(y, array):
-            block *= values
-            block *= _SIXTH
-
-    def vjp(dy: FloatArray, needs: Sequence[bool]) -> Sequence[FloatArray | None]:
-        dx = _shifted_relu6(array)
-        with quiet():
-            for block, values, arrived in _stretches(dx, array, to_float32(dy)):
-                inner = (block > 0) & (block < 6)
-                np.add(block, values, out=block, where=inner)
-                block *= _SIXTH
-                block *= arrived
-        return (dx,)
-
-    return record("hard_silu", y, (x,), vjp)
-
-
-def _shifted_relu6(array: FloatArray) -> FloatArray:
-    """`relu6(x + 3)`, a new array, in one pass."""
-    channels = array.shape[-1] if array.ndim > 1 else 1
-    if array.size == 0 or channels > _CHANNELS:
-        return np.clip(array + np.float32(3), np.float32(0), np.float32(6))
-    none, one, three = (np.full(channels, n, np.float32) for n in (0, 1, 3))
-    rows = array.reshape(-1, channels)
-    y: FloatArray = _core.batch_norm_forward(rows, none, one, None, three, 0.0, "relu6")
-    return y.reshape(array.shape)
-
-
-def _stretches(*arrays: FloatArray) -> Iterator[tuple[FloatArray, ...]]:
-    """Parts of arrays of one shape that stay in a cache from one pass to the next; the first is written to."""
-    flat = [array.reshape(-1) for array in arrays]
-    for begin in range(0, flat[0].size, _STRETCH):
-        yield tuple(part[begin : begin + _STRETCH] for part in flat)
+    return _apply("hard_silu", "hard_silu", x)
 
 
 def hard_tanh(x: ArrayLike) -> Any:
