@@ -12,6 +12,18 @@ CNNFAST_INLINE Vec normalized(const Normalizer& n, int64_t place, int lanes, Vec
   return fma(centered, load_lanes(n.scale + place, lanes), load_lanes(n.shift + place, lanes));
 }
 
+// Calls body(place, column, lanes) for all values as for_each_tile does. If asked to, it fetches for writing what it
+// comes to soon: a store to a line that no cache has waits until it was read.
+template <typename Body>
+CNNFAST_INLINE void for_each_written(const Normalizer& n, int64_t count, const float* to, Body body) {
+  constexpr int64_t kAhead = 512;  // floats
+  if (!n.fetch_ahead) return for_each_tile(tile_width(n.columns), count, body);
+  for_each_tile(tile_width(n.columns), count, [=](int64_t place, int64_t column, int lanes) CNNFAST_INLINE_LAMBDA {
+    __builtin_prefetch(to + place + kAhead, 1);
+    body(place, column, lanes);
+  });
+}
+
 // Takes a block of rows into the mean and the squares of those before it, by the formula of Chan, Golub and LeVeque:
 // each vector of columns is summed twice while its rows are in the nearest cache.
 template <int kVectors>
@@ -97,7 +109,7 @@ void normalize(const Normalizer& normalizer, const float* x, const float* residu
   const Normalizer n = normalizer;  // a local copy: stores to y cannot change it
   for_bend(n.activation, [=](auto b) CNNFAST_INLINE_LAMBDA {
     const auto run = [=](auto add) CNNFAST_INLINE_LAMBDA {
-      for_each_tile(tile_width(n.columns), count, [=](int64_t place, int64_t column, int lanes) CNNFAST_INLINE_LAMBDA {
+      for_each_written(n, count, y, [=](int64_t place, int64_t column, int lanes) CNNFAST_INLINE_LAMBDA {
         const Vec centered = load_lanes(x + place, lanes) - load_lanes(n.center + column, lanes);
         store_lanes(y + place, bend(b.kind, 0, add(normalized(n, column, lanes, centered), place, lanes)), lanes);
       });
@@ -145,7 +157,7 @@ void normalize_gradient_sums(const Normalizer& normalizer, const float* x, const
 void normalize_gradient(const Normalizer& normalizer, const float* x, const float* dy, float* dx, int64_t count) {
   const Normalizer n = normalizer;
   for_bend(n.activation, [=](auto b) CNNFAST_INLINE_LAMBDA {
-    for_each_tile(tile_width(n.columns), count, [=](int64_t place, int64_t column, int lanes) CNNFAST_INLINE_LAMBDA {
+    for_each_written(n, count, dx, [=](int64_t place, int64_t column, int lanes) CNNFAST_INLINE_LAMBDA {
       const Vec centered = load_lanes(x + place, lanes) - load_lanes(n.center + column, lanes);
       const Vec d =
           gradient_before_bend(b.kind, 0, normalized(n, column, lanes, centered), load_lanes(dy + place, lanes));

@@ -24,6 +24,7 @@ struct Normalizer {
   const float* shift;
   const float* slope;     // gradient only
   const float* constant;  // gradient only
+  bool fetch_ahead;       // what is written, as no cache has it yet
 };
 
 }  // namespace cnnfast

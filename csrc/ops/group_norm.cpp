@@ -44,7 +44,8 @@ class Images {
 
   Normalizer normalizer(int slot) const {
     const auto at = [&](Tile t) { return tiles_.part(slot) + t * width_; };
-    return {columns_, Activation::linear, at(kCenter), at(kScale), at(kShift), at(kSlope), at(kConstant)};
+    return {columns_,   Activation::linear, at(kCenter),   at(kScale),
+            at(kShift), at(kSlope),         at(kConstant), outgrows_caches(norm_.images * image())};
   }
 
   // Fills a tile with value(channel).

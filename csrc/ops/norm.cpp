@@ -32,7 +32,8 @@ class Tiles {
   }
 
   Normalizer normalizer(Activation activation) const {
-    return {columns_, activation, tile(0), tile(1), tile(2), tile(3), tile(4)};
+    return {columns_, activation, tile(0), tile(1),
+            tile(2),  tile(3),    tile(4), outgrows_caches(norm_.rows * norm_.channels)};
   }
 
   // What dx owes to the mean and the variance, which depend on x; `sums` are those of dy and of dy * (x - mean).

@@ -11,6 +11,10 @@ namespace cnnfast {
 // How the kernels of the instruction set in use see rows of `channels` values.
 Columns columns_of(int64_t channels);
 
+// Whether a result of so many values is met for the first time in every line: smaller ones come from memory that was
+// used shortly before, and to fetch them ahead is an instruction too many.
+inline bool outgrows_caches(int64_t values) { return values >= int64_t{4} << 20; }
+
 // Rows that one task of a reduction takes: a chunk that stays in a core's cache. Depends on the shape and the
 // instruction set only, so that sums are the same bits for any number of threads.
 int64_t reduction_chunk(const Columns& columns);
