@@ -127,7 +127,7 @@ def test_a_generator_that_ends():
 def test_data_sets_are_told_of_epochs_and_shuffled():
     data = Parts()
     regressor().fit(data, epochs=3, verbose=0)
-    assert data.epochs == ["begin", "end"] * 3
+    assert data.epochs == ["end", *["begin", "end"] * 3]  # once before the first, as in Keras
     assert threading.main_thread() not in data.threads
     seen = []
 
@@ -331,3 +331,26 @@ def test_endless_data_sets_need_steps():
     with pytest.raises(ValueError, match="never end"):
         regressor().fit(Endless(), verbose=0)
     assert regressor().fit(Endless(), steps_per_epoch=4, epochs=2, verbose=0).history["loss"] == expected()[0]
+
+
+def test_data_sets_are_told_as_often_as_by_keras():
+    model = regressor()
+    for run, expected in [
+        (lambda data: model.evaluate(data, verbose=0), 2),
+        (lambda data: model.predict(data, verbose=0), 1),
+        (lambda data: model.fit(data, epochs=2, validation_data=data, verbose=0), 7),
+    ]:
+        data = Parts()
+        run(data)
+        assert data.epochs.count("end") == expected
+
+
+def test_data_without_labels_and_inputs_too_many_are_named():
+    model = regressor()
+    x = batches()[0][0]
+    with pytest.raises(ValueError, match=r"expects labels: data of the form \(x, y\).*got x alone"):
+        model.fit(iter([x]), verbose=0)
+    i = layers.Input((3,))
+    model = models.Model(i, layers.Dense(1)(i))
+    with pytest.raises(ValueError, match="expects 1 input, got 2"):
+        model([i, i])

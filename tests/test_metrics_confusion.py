@@ -194,24 +194,28 @@ def test_intersections_over_unions(rng, shape, weighted):
     w = {"none": None, "examples": rng.random(shape[0]), "positions": rng.random(shape)}[weighted]
     each = np.ones(shape) if w is None else np.broadcast_to(w.reshape(w.shape + (1,) * (y.ndim - w.ndim)), shape)
     every = overlap(y, p, 5, each)
-    assert fed(metrics.MeanIoU(5), y, p, w) == pytest.approx(np.nanmean(every))
-    assert fed(metrics.IoU(5, [1, 3]), y, p, w) == pytest.approx(every[[1, 3]].mean())
-    assert fed(metrics.MeanIoU(5, ignore_class=2), y, p, w) == pytest.approx(np.nanmean(overlap(y, p, 5, each, 2)))
-    assert metrics.IoU(5, [4])(y[:0], p[:0]) == 0.0
+    assert fed(metrics.MeanIoU(5, dtype="float32"), y, p, w) == pytest.approx(np.nanmean(every))
+    assert fed(metrics.IoU(5, [1, 3], dtype="float32"), y, p, w) == pytest.approx(every[[1, 3]].mean())
+    assert fed(metrics.MeanIoU(5, ignore_class=2, dtype="float32"), y, p, w) == pytest.approx(
+        np.nanmean(overlap(y, p, 5, each, 2))
+    )
+    assert metrics.IoU(5, [4], dtype="float32")(y[:0], p[:0]) == 0.0
 
     y = np.clip(y, 0, 3)
     rows, scores = np.eye(4)[y], rng.random((*shape, 4))
     expected = overlap(y, scores.argmax(-1), 4, each)
-    assert fed(metrics.OneHotMeanIoU(4), rows, scores, w) == pytest.approx(np.nanmean(expected))
-    assert fed(metrics.OneHotIoU(4, [0, 2]), rows, scores, w) == pytest.approx(expected[[0, 2]].mean())
-    assert fed(metrics.MeanIoU(4, sparse_y_pred=False), y, scores, w) == pytest.approx(np.nanmean(expected))
-    moved = metrics.OneHotMeanIoU(4, axis=1)
+    assert fed(metrics.OneHotMeanIoU(4, dtype="float32"), rows, scores, w) == pytest.approx(np.nanmean(expected))
+    assert fed(metrics.OneHotIoU(4, [0, 2], dtype="float32"), rows, scores, w) == pytest.approx(expected[[0, 2]].mean())
+    assert fed(metrics.MeanIoU(4, sparse_y_pred=False, dtype="float32"), y, scores, w) == pytest.approx(
+        np.nanmean(expected)
+    )
+    moved = metrics.OneHotMeanIoU(4, axis=1, dtype="float32")
     assert fed(moved, np.moveaxis(rows, -1, 1), np.moveaxis(scores, -1, 1), w) == pytest.approx(np.nanmean(expected))
 
     p = scores[..., 0].astype(np.float32)
     expected = overlap(y % 2, (p >= 0.3).astype(int), 2, each)
-    assert fed(metrics.BinaryIoU(threshold=0.3), y % 2, p, w) == pytest.approx(expected.mean())
-    assert fed(metrics.BinaryIoU([1], threshold=0.3), y % 2, p, w) == pytest.approx(expected[1])
+    assert fed(metrics.BinaryIoU(threshold=0.3, dtype="float32"), y % 2, p, w) == pytest.approx(expected.mean())
+    assert fed(metrics.BinaryIoU([1], threshold=0.3, dtype="float32"), y % 2, p, w) == pytest.approx(expected[1])
 
 
 @pytest.mark.parametrize("weighted", [False, True])

@@ -6,6 +6,7 @@ import os
 import numpy as np
 import pytest
 
+import keras_peer
 from cnnfast import metrics
 from metric_cases import CASES, IDS
 
@@ -174,3 +175,39 @@ def test_nothing_of_keras_is_missing():
     for name in keras.src.metrics.ALL_OBJECTS_DICT:
         if name not in ("Metric", "metric", "MeanMetricWrapper", "mean_metric_wrapper"):
             assert metrics.registry._BY_NAME[name].__name__ == keras.src.metrics.ALL_OBJECTS_DICT[name].__name__
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("dtype", [None, "float32"])
+@pytest.mark.parametrize("name", ["IoU", "MeanIoU"])
+def test_fractions_of_weights_count_as_in_keras(name, dtype):
+    peer, rng = keras_peer.keras(), np.random.default_rng(3)
+    labels, found = rng.integers(0, 3, (2, 40))
+    weights = rng.uniform(0.5, 4.0, 40).astype(np.float32)
+    arguments = {"num_classes": 3, "dtype": dtype} | ({"target_class_ids": [0, 2]} if name == "IoU" else {})
+    both = [getattr(library, name)(**arguments) for library in (metrics, peer.metrics)]
+    for metric in both:
+        metric.update_state(labels, found, weights)
+    assert float(both[0].result()) == pytest.approx(float(both[1].result()), rel=1e-5)
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize(
+    ("name", "key"), [("F1Score", "average"), ("FBetaScore", "average"), ("R2Score", "class_aggregation")]
+)
+def test_results_after_a_reset_are_those_of_keras(name, key):
+    peer, rng = keras_peer.keras(), np.random.default_rng(3)
+    labels, found = np.eye(4, dtype=np.float32)[rng.integers(0, 4, 9)], rng.random((9, 4)).astype(np.float32)
+    kinds = (
+        (None, "micro", "macro", "weighted")
+        if key == "average"
+        else (None, "uniform_average", "variance_weighted_average")
+    )
+    for kind in kinds:
+        both = [getattr(library, name)(**{key: kind}) for library in (metrics, peer.metrics)]
+        for metric in both:
+            metric.update_state(labels, found)
+            metric.reset_state()
+        expected = both[1].result().detach().numpy()
+        assert np.shape(both[0].result()) == expected.shape
+        np.testing.assert_array_equal(both[0].result(), expected)

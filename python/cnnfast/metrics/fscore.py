@@ -55,7 +55,9 @@ class FBetaScore(Metric):
         self.reset_state()
 
     def reset_state(self) -> None:  # noqa: D102
-        self._sums: Doubles | None = None  # true positives, false positives and labels of each class
+        # True positives, false positives and labels of each class; after data, zeros for as many.
+        earlier: Doubles | None = getattr(self, "_sums", None)
+        self._sums = None if earlier is None else np.zeros_like(earlier)
 
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
         """Take in a batch of labels, which are rows of 0 and 1, and predictions, (N, classes) both.

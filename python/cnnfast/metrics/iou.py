@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -22,7 +23,8 @@ class IoU(Metric):
         num_classes: how many classes there are.
         target_class_ids: the classes to take the mean over.
         name: the key in logs.
-        dtype: None, "float32" or "int"; examples are counted in double precision, with weights as they are.
+        dtype: "int" (also None) to count with whole weights, as Keras does: fractions of them are dropped, with a
+            warning; "float32" to count with weights as they are.
         ignore_class: labels of this number are left out.
         sparse_y_true: whether labels are class numbers; otherwise the highest along `axis` is taken.
         sparse_y_pred: whether predictions are class numbers; otherwise the highest along `axis` is taken.
@@ -51,6 +53,7 @@ class IoU(Metric):
     ) -> None:
         super().__init__(None if dtype in ("int", "int32", "int64") else dtype, name)
         owner = type(self).__name__
+        self._whole = dtype in (None, "int", "int32", "int64")
         self.num_classes = positive_int(owner, "num_classes", num_classes)
         self.target_class_ids = [integer(owner, "target_class_ids", c) for c in target_class_ids]
         if not all(0 <= c < self.num_classes for c in self.target_class_ids) or not self.target_class_ids:
@@ -92,6 +95,9 @@ class IoU(Metric):
 
     def _weights(self, given: Any, shape: tuple[int, ...]) -> npt.NDArray[np.float64]:
         weights = np.asarray(given, np.float64)
+        if self._whole and not np.array_equal(weights, np.trunc(weights)):
+            warnings.warn(f'{self.name}: fractions of weights are dropped; dtype="float32" keeps them', stacklevel=4)
+            weights = np.trunc(weights)
         same = weights.ndim > 1 and weights.size == np.prod(shape, dtype=np.int64)
         return weights.ravel() if same else weights_like(self.name, weights, shape).ravel()
 

@@ -197,7 +197,9 @@ class R2Score(Metric):
 
     def reset_state(self) -> None:  # noqa: D102
         self.num_samples = 0
-        self._sums: Doubles | None = None  # of the weights, the labels, their squares and the squared errors
+        # Of the weights, the labels, their squares and the squared errors; after data, zeros for as many outputs.
+        earlier: Doubles | None = getattr(self, "_sums", None)
+        self._sums = None if earlier is None else np.zeros_like(earlier)
 
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
         """Take in a batch of labels and predictions, (N, outputs) both.

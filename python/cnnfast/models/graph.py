@@ -193,6 +193,8 @@ class Graph:
 
     def shapes(self, input_shapes: list[Any]) -> Any:
         """The outputs' shapes, in their structure, from one shape for each of `inputs`."""
+        if len(input_shapes) != len(self.inputs):
+            raise ValueError(f"{self.owner} expects {_inputs(len(self.inputs))}, got {len(input_shapes)}")
         tensors = {id(old): KerasTensor(shape, old.dtype) for old, shape in zip(self.inputs, input_shapes, strict=True)}
 
         def replaced(leaf: Any) -> Any:
@@ -251,6 +253,10 @@ class Graph:
         if isinstance(structure, (dict, list, tuple)) or isinstance(given, dict):
             raise ValueError(f"{self.owner} expects inputs in the structure {structure}, got another")
         return [given]
+
+
+def _inputs(count: int) -> str:
+    return "1 input" if count == 1 else f"{count} inputs"
 
 
 def _tensors(owner: str, what: str, structure: Any) -> list[KerasTensor]:

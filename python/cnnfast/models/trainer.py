@@ -108,6 +108,7 @@ class Trainer(Steps):
         )
         validates = _validation_epochs(validation_freq)
         data = Epochs("fit", source, steps_per_epoch)
+        data.prepare()
         self._history = History()
         listeners = self._listeners("fit", verbose, callbacks, data, epochs=last, more=[self._history])
         self.stop_training = False
@@ -261,6 +262,7 @@ class Trainer(Steps):
         plain = type(self).test_step is Steps.test_step and type(self).compute_metrics is Steps.compute_metrics
         told = listeners.listens("on_test_batch_end")
         data.close()  # every validation begins with the first batch
+        data.prepare()
         self.reset_metrics()
         self.stop_evaluating = False
         logs: Logs = {}

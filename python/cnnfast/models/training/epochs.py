@@ -52,6 +52,10 @@ class Epochs:
             return source.samples if self._limit is None else None
         return min(source.samples, self._limit * (source.batch_size or 1))
 
+    def prepare(self) -> None:
+        """Before the first epoch of `fit` and `evaluate`: Keras tells the data of an epoch's end there too."""
+        self.source.on_epoch_end()
+
     def batches(self) -> Iterator[Batch]:
         """The batches of one epoch."""
         source, done = self.source, 0

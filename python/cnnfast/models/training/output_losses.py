@@ -127,6 +127,11 @@ class OutputLosses:
         outputs = self._outputs
         if outputs is None or not outputs.same_form(y_pred):
             outputs = self._bind(y_pred)
+        if y_true is None and self._parts:
+            raise ValueError(
+                f"the loss {self._parts[0].loss.name} expects labels: data of the form (x, y) or "
+                "(x, y, sample_weight), got x alone"
+            )
         if len(self._parts) == 1 and outputs.single and not is_nested(y_true) and not is_nested(sample_weight):
             part = self._parts[0]
             return _weighed(part.loss(y_true, y_pred, sample_weight), part.weight)
