@@ -196,7 +196,7 @@ def test_threads_make_no_difference():
 
 def test_large_batches_are_computed_layer_by_layer(monkeypatch):
     model, x = made("lenet", 3)
-    monkeypatch.setattr(chains, "LARGEST_KEPT", 20000)
+    monkeypatch.setattr(chains, "LARGEST_KEPT", 4000)
     assert gradients(model, model, x)[1] > 1
     assert gradients(model, model, x[:1])[1] == 1
 
