@@ -281,6 +281,32 @@ def test_saving_by_suffix_and_by_name(tmp_path):
     assert sorted(p.name for p in tmp_path.iterdir()) == ["a.onnx", "b.bin"]
 
 
+def test_weights_that_one_file_cannot_hold_lie_beside_it(tmp_path, monkeypatch):
+    pytest.importorskip("onnxruntime")
+    monkeypatch.setattr("cnnfast.interop.onnx_export.writing._LIMIT", 4000)
+    model = randomized(conv_net())
+    model.save(tmp_path / "m.onnx")
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["m.onnx", "m.onnx.data"]
+    assert (tmp_path / "m.onnx").stat().st_size < (tmp_path / "m.onnx.data").stat().st_size
+    onnx.checker.check_model(str(tmp_path / "m.onnx"), full_check=True)
+    (x,) = inputs_of(model)
+    assert_same(run(tmp_path / "m.onnx", [x])[0], model(x))
+    again = cnnfast.load_model(tmp_path / "m.onnx")
+    assert_same(np.asarray(again(x)), model(x))
+    with pytest.raises(FileExistsError):
+        model.save(tmp_path / "m.onnx", overwrite=False)
+    (tmp_path / "m.onnx.data").write_bytes((tmp_path / "m.onnx.data").read_bytes()[:-8])
+    with pytest.raises(ValueError, match=r"m\.onnx.*bytes \d+ to \d+"):
+        cnnfast.load_model(tmp_path / "m.onnx")
+
+
+def test_a_file_of_more_than_2_gib_is_refused_before_it_is_read(tmp_path):
+    with open(tmp_path / "m.onnx", "wb") as file:
+        file.truncate(1 << 31)  # which takes no room on the disk
+    with pytest.raises(ValueError, match=r"m\.onnx.*more than an ONNX file holds"):
+        cnnfast.load_model(tmp_path / "m.onnx")
+
+
 class Sorted(layers.Layer):
     def call(self, x):
         return ops.sort(x)

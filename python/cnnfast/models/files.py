@@ -7,7 +7,7 @@ import json
 import math
 import os
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Union
 
@@ -20,8 +20,12 @@ PathLike = Union[str, "os.PathLike[str]"]
 ORDER = "weights"  # the header's entry with the weights' names in the model's order
 
 
-def write_atomically(path: Path, data: bytes) -> None:
+def write_atomically(path: Path, data: bytes | Iterable[memoryview]) -> None:
     """Put a file in its place whole or not at all: it is written beside it and moved when it is on the disk.
+
+    Args:
+        path: where.
+        data: what it holds, or the parts of that one after another.
 
     Raises:
         OSError: that cannot be done; FileNotFoundError where there is no such folder.
@@ -31,7 +35,8 @@ def write_atomically(path: Path, data: bytes) -> None:
     descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
     try:
         with os.fdopen(descriptor, "wb") as file:
-            file.write(data)
+            for part in (data,) if isinstance(data, bytes) else data:
+                file.write(part)
             file.flush()
             os.fsync(file.fileno())
         os.chmod(temporary, _permissions(path))

@@ -183,7 +183,8 @@ class Graph:
             else:
                 result = observe(step, partial(step.result, slots, training))
             if len(step.outputs) == 1:
-                slots[step.outputs[0]] = result
+                # Of a function that returns a list it may be the only element.
+                slots[step.outputs[0]] = result[0] if isinstance(result, (list, tuple)) else result
             else:
                 for number, value in zip(step.outputs, leaves(result), strict=True):
                     slots[number] = value

@@ -16,6 +16,8 @@ OLDEST_OPSET = 6  # in which what networks use is as in 7, apart from broadcasti
 _OWN_DOMAINS = ("", "ai.onnx")
 
 
+_LARGEST_FILE = (1 << 31) - 1
+
 # What files that this library wrote say of their inputs and outputs, among their metadata.
 DATA_FORMAT = "cnnfast.data_format"
 
@@ -93,6 +95,11 @@ def read(source: Any) -> tuple[GraphData, str]:
                 raise IsADirectoryError(f"{name}: a folder, not an ONNX file")
             if path.exists() and not path.is_file():
                 raise ValueError(f"{name}: not a regular file")
+            if path.is_file() and path.stat().st_size > _LARGEST_FILE:
+                raise ValueError(
+                    f"{name}: {path.stat().st_size} bytes are more than an ONNX file holds, 2 GiB; the weights of "
+                    "larger models lie in files beside it"
+                )
             data = path.read_bytes()
         model = onnx.ModelProto()
         try:

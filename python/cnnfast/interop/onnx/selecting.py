@@ -28,7 +28,10 @@ def _slice(call: Call) -> Any:
 def _gather(call: Call) -> Any:
     axis = call.attribute("axis", 0)
     if call.is_constant(0):  # rows of a table, as an embedding has
-        table, indices = call.weight(0), call.tensor(1).plain()
+        table: Any = call.constant(0)
+        if table.dtype.kind not in "iub":  # numbers of classes stay whole, however large they are
+            table = call.weight(0)
+        indices = call.tensor(1).plain()
         whole = ops.cast(indices, "int64")
         return Arranged(ops.take(table, whole, axis=axis))
     value = call.tensor(0).apart()

@@ -11,6 +11,8 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
+
 from cnnfast.extras import require
 from cnnfast.interop.onnx_export.writing import onnx_model
 from cnnfast.layers.arguments import checked_data_format
@@ -31,7 +33,8 @@ def export_onnx(
     """Write a model to an ONNX file, for inference.
 
     Layers that act in training only are left out. Sizes that the model leaves open, the batch first of all, stay open.
-    The file appears whole or not at all.
+    The file appears whole or not at all. Weights of more than 2 GiB, which no such file holds, are written to a file
+    beside it, called as it is with ".data" behind.
 
     Args:
         model: a built model of layers and `cnnfast.ops`; layers of your own are written as what their `call` calls.
@@ -44,8 +47,8 @@ def export_onnx(
 
     Raises:
         ImportError: the package onnx is not installed.
-        ValueError: the model is not built, something in it cannot be written (the message names the layer), an
-            argument is out of range, or there are more than 2 GiB of weights.
+        ValueError: the model is not built, something in it cannot be written (the message names the layer), or an
+            argument is out of range.
         FileExistsError: there is such a file, and `overwrite` is False.
         OSError: the file cannot be written.
 
@@ -66,7 +69,12 @@ def export_onnx(
     if not model.built:
         raise ValueError(f"{model.name}: a model without weights cannot be written; build it first")
     target = may_write(path, overwrite)
-    write_atomically(target, onnx_model(onnx, model, opset, first, metadata or {}).SerializeToString())
+    beside = target.with_name(f"{target.name}.data")
+    message, apart = onnx_model(onnx, model, opset, first, metadata or {}, beside.name)
+    if apart:  # first, so that a model that is there finds its weights
+        arrays = (np.ascontiguousarray(array).reshape(-1).view(np.uint8).data for array in apart)
+        write_atomically(may_write(beside, overwrite), arrays)
+    write_atomically(target, message.SerializeToString())
 
 
 def save_model(

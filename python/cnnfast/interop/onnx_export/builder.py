@@ -110,6 +110,16 @@ class Builder:
             self._by_content[key] = name
         return self._by_content[key]
 
+    def value(self, x: Any) -> Value:
+        """A constant as a value; what is one already stays. Integers and truth values keep their type."""
+        if isinstance(x, Value):
+            return x
+        array = np.asarray(x) if not isinstance(x, Computed) else to_float32(x)
+        if array.dtype.kind not in "iub":
+            array = to_float32(x)
+        name = self.weight(x, "constant") if isinstance(x, Computed) else self.constant(array)
+        return Value(name, array.shape, plain_order(array.ndim), array.dtype.name)
+
     def number(self, value: float) -> str:
         """A float32 constant."""
         return self.constant(np.float32(value))

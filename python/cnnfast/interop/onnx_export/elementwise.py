@@ -189,11 +189,22 @@ def _same(b: Builder, x: Value) -> Value:
 
 
 def cast(b: Builder, x: Value, dtype: Any) -> Value:
-    """As another type; numbers are float32 whatever they are called."""
-    kind = np.dtype(dtype).kind
-    if kind == "b":
+    """As another type; floats are float32."""
+    wanted = np.dtype(dtype)
+    if wanted.kind == "b":
         return truth(b, x)
-    return truncated(b, x) if kind in "iu" and x.dtype == "float32" else b.floats(x)
+    if wanted.kind == "f" or wanted.name == x.dtype:
+        return b.floats(x) if wanted.kind == "f" else x
+    return b.like("Cast", x, dtype=wanted.name, to=b.onnx.helper.np_dtype_to_tensor_dtype(wanted))
+
+
+def _asked(kind: str) -> Callable[[Builder, Value], Value]:
+    return lambda b, x: b.like(kind, b.floats(x), dtype="bool")
+
+
+def _finite(b: Builder, x: Value) -> Value:
+    x = b.floats(x)
+    return inverted(b, b.like("Or", b.like("IsNaN", x, dtype="bool"), b.like("IsInf", x, dtype="bool")))
 
 
 OPERATIONS: dict[str, Callable[..., Any]] = {
@@ -210,8 +221,8 @@ OPERATIONS: dict[str, Callable[..., Any]] = {
     "floor_divide": floor_divide, "mod": mod, "equal": comparison("Equal"), "not_equal": not_equal,
     "less": comparison("Less"), "less_equal": comparison("LessOrEqual"), "greater": comparison("Greater"),
     "greater_equal": comparison("GreaterOrEqual"), "logical_and": logical("And"), "logical_or": logical("Or"),
-    "logical_xor": logical("Xor"), "logical_not": inverted, "isnan": lambda b, x: b.like("IsNaN", x, dtype="bool"),
-    "isinf": lambda b, x: b.like("IsInf", x, dtype="bool"), "stop_gradient": _same, "copy": _same,
+    "logical_xor": logical("Xor"), "logical_not": inverted, "isnan": _asked("IsNaN"),
+    "isinf": _asked("IsInf"), "isfinite": _finite, "stop_gradient": _same, "copy": _same,
     "convert_to_tensor": _same, "array": lambda b, x, dtype=None: x if dtype is None else cast(b, x, dtype),
 }  # fmt: skip
 

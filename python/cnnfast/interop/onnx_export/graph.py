@@ -15,6 +15,7 @@ from cnnfast.interop.onnx_export import (
     elementwise,
     normalizations,
     pooling,
+    positions,
     products,
     reductions,
     resizing,
@@ -32,6 +33,7 @@ from cnnfast.symbolic import KerasTensor, Node, is_shape
 
 _TOPICS = (
     elementwise, activations, reductions, convolutions, pooling, normalizations, products, shaping, resizing,
+    positions,
 )  # fmt: skip
 
 # Layers that do nothing outside training.
@@ -148,6 +150,11 @@ def naming(b: Builder, layer: Any) -> Iterator[None]:
         raise
     except ValueError as error:
         raise _CannotWriteError(f"{type(layer).__name__} {b.path!r}: {error}") from error
+    except (TypeError, AttributeError, LookupError, ArithmeticError, AssertionError) as error:
+        what = f"the operation {layer.function!r}" if isinstance(layer, OperationLayer) else "this use of it"
+        raise _CannotWriteError(
+            f"{type(layer).__name__} {b.path!r}: {what} cannot be written as ONNX with these arguments ({error})"
+        ) from error
 
 
 def _operation(b: Builder, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -158,7 +165,30 @@ def _operation(b: Builder, name: str, args: tuple[Any, ...], kwargs: dict[str, A
     function = getattr(ops.image if module else ops, short)
     bound = inspect.signature(function).bind(*args, **kwargs)
     bound.apply_defaults()
-    return convert(b, *bound.args, **bound.kwargs)
+    first, *others = bound.args
+    if isinstance(first, (list, tuple)) and name not in _OF_SEVERAL and _holds_values(first):
+        first = shaping.stack(b, first)
+    elif not isinstance(first, Value) and name not in _CONSTANT_FIRST and not _holds_values(first):
+        first = b.value(first)
+    if name in activations.OPERATIONS and isinstance(first, Value):
+        first = b.floats(first)
+    return convert(b, first, *others, **bound.kwargs)
+
+
+# Operations whose first argument is a list of arrays.
+_OF_SEVERAL = frozenset({"concatenate", "hstack", "stack", "vstack"})
+
+
+# Operations whose converters see to constants themselves, or whose first argument is no array.
+_CONSTANT_FIRST = frozenset({
+    "add", "divide", "dot", "einsum", "equal", "floor_divide", "greater", "greater_equal", "less", "less_equal",
+    "logical_and", "logical_or", "logical_xor", "matmul", "maximum", "minimum", "mod", "multiply", "not_equal", "power",
+    "scatter", "subtract", "take", "tensordot", "true_divide", "where",
+})  # fmt: skip
+
+
+def _holds_values(x: Any) -> bool:
+    return any(isinstance(leaf, (Value, str)) for leaf in leaves(x))
 
 
 def activated(b: Builder, x: Value, activation: Any) -> Any:

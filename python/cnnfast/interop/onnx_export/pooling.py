@@ -42,7 +42,7 @@ def pooled(
 
 def global_pooled(b: Builder, kind: str, x: Value, keepdims: bool = False, channels_first: bool = False) -> Value:
     """The maximum or mean of every channel."""
-    x = b.plain(b.floats(x))
+    x, keepdims = b.plain(b.floats(x)), bool(keepdims)
     channel = 1 if channels_first else x.rank - 1
     axes = tuple(a for a in range(1, x.rank) if a != channel)
     if x.order != channels_second(x.rank, channel):

@@ -13,7 +13,7 @@ from cnnfast.interop.onnx_export.values import Value, normal_axes, reduced_shape
 
 def reduced(b: Builder, kind: str, x: Value, axes: Sequence[int] | None, keepdims: bool = False) -> Value:
     """A reduction over some of the model's axes (None for all), wherever these lie in the graph."""
-    x = b.plain(b.floats(x))
+    x, keepdims = b.plain(b.floats(x)), bool(keepdims)
     over = normal_axes(axes, x.rank)
     shape = reduced_shape(x.shape, over, keepdims)
     order = x.order if keepdims else without_axes(x.order, over)
@@ -86,7 +86,7 @@ def chosen(kind: str) -> Callable[..., Value]:
     """The converter of argmax or argmin."""
 
     def convert(b: Builder, x: Value, axis: int | None = None, keepdims: bool = False) -> Value:
-        x = b.floats(x)
+        x, keepdims = b.floats(x), bool(keepdims)
         if axis is None:
             x = b.made("Reshape", [b.ordered(x), b.integers([-1])], (None,))
         (a,) = normal_axes(0 if axis is None else axis, x.rank)

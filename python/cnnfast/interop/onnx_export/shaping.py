@@ -79,6 +79,10 @@ def broadcast_to(b: Builder, x: Value, shape: Any) -> Value:  # noqa: D103
 
 
 def _values(b: Builder, xs: Sequence[Any]) -> list[Any]:
+    """Values and arrays of one type: integers stay integers where all are of the same type."""
+    kinds = {x.dtype if isinstance(x, Value) else np.asarray(x).dtype.name for x in xs}
+    if len(kinds) == 1 and kinds != {"float32"} and all(isinstance(x, Value) for x in xs):
+        return [b.plain(x) for x in xs]
     return [b.plain(b.floats(x)) if isinstance(x, Value) else to_float32(x) for x in xs]
 
 
@@ -91,7 +95,8 @@ def concatenate(b: Builder, xs: Sequence[Any], axis: int = 0) -> Value:
     shape = list(next(x for x in given if isinstance(x, Value)).shape)
     shape[a] = None if None in sizes else sum(n or 0 for n in sizes)
     parts: list[Any] = [b.ordered(x, order) if isinstance(x, Value) else b.constant(x.transpose(order)) for x in given]
-    return b.made("Concat", parts, tuple(shape), order, axis=order.index(a))
+    kind = next(x.dtype for x in given if isinstance(x, Value))
+    return b.made("Concat", parts, tuple(shape), order, kind, axis=order.index(a))
 
 
 def stack(b: Builder, x: Sequence[Any], axis: int = 0) -> Value:
@@ -180,8 +185,9 @@ def take(b: Builder, x: Any, indices: Any, axis: int | None = None) -> Value:
 
 def _looked_up(b: Builder, x: Any, indices: Value, axis: int | None) -> Value:
     """Elements of a table, which may be a weight, at positions that the graph computes."""
-    table = b.ordered(x) if isinstance(x, Value) else b.weight(x, "table")
-    shape, dtype = tuple(np.shape(x)), x.dtype if isinstance(x, Value) else "float32"
+    known = x if isinstance(x, Value) else b.value(x) if _is_whole(x) else None
+    table = b.ordered(known) if known is not None else b.weight(x, "table")
+    shape, dtype = tuple(np.shape(x)), known.dtype if known is not None else "float32"
     if axis is None:
         shape = (None if None in shape else math.prod(n for n in shape if n is not None),)
         table, axis = b.made("Reshape", [table, b.integers([-1])], shape, None, dtype), 0
@@ -190,6 +196,11 @@ def _looked_up(b: Builder, x: Any, indices: Value, axis: int | None) -> Value:
     if positions.dtype != "int64":
         positions = b.like("Cast", positions, dtype="int64", to=b.onnx.TensorProto.INT64)
     return b.made("Gather", [table, positions], (*shape[:a], *indices.shape, *shape[a + 1 :]), None, dtype, axis=a)
+
+
+def _is_whole(x: Any) -> bool:
+    """Whether a table holds integers or truth values, which stay what they are."""
+    return isinstance(x, np.ndarray) and x.dtype.kind in "iub"
 
 
 def split(b: Builder, x: Value, indices_or_sections: Any, axis: int = 0) -> list[Value]:

@@ -21,7 +21,7 @@ class Value:
         shape: as the model sees it, None where a size is open.
         order: which of the model's axes lies at each place of the tensor: (0, 3, 1, 2) for images whose channels, last
             in the model, come second in the graph.
-        dtype: "float32", "bool" or "int64".
+        dtype: "float32", "bool" or a type of integers.
         columns: of a row of values that was images, in the order of the graph: that order, and the model's sizes
             behind the batch. None where the elements are in the model's order.
     """

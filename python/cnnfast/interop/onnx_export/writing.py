@@ -10,19 +10,33 @@ import numpy as np
 
 import cnnfast
 from cnnfast.interop.onnx.reading import DATA_FORMAT
-from cnnfast.interop.onnx_export.builder import Builder
+from cnnfast.interop.onnx_export.builder import Array, Builder
 from cnnfast.interop.onnx_export.graph import graph_of, input_value, run
 from cnnfast.interop.onnx_export.values import Value, channels_second, plain_order
 
 _LIMIT = (1 << 31) - (1 << 20)  # what a message may hold, less room for all but the weights
+_BESIDE = 1 << 10  # weights of so many bytes lie in a file of their own where one file cannot hold all
 _AXES = {1: "W", 2: "HW", 3: "DHW"}
 
 
-def onnx_model(onnx: Any, model: Any, opset: int, channels_first: bool, metadata: Mapping[str, Any]) -> Any:
+def onnx_model(
+    onnx: Any, model: Any, opset: int, channels_first: bool, metadata: Mapping[str, Any], beside: str
+) -> tuple[Any, list[Array]]:
     """The model as a `ModelProto`.
 
+    Args:
+        onnx: the package.
+        model: the model.
+        opset: the version of the operators.
+        channels_first: whether images enter and leave with the channels second.
+        metadata: texts by key.
+        beside: the name of a file for the weights, where these are too large for one file.
+
+    Returns:
+        The message, and the arrays that lie one after another in the other file, none if there is no need of it.
+
     Raises:
-        ValueError: a layer cannot be written, or the weights are too large for one file.
+        ValueError: a layer cannot be written.
     """
     graph = graph_of(model)
     b = Builder(onnx, opset)
@@ -37,7 +51,7 @@ def onnx_model(onnx: Any, model: Any, opset: int, channels_first: bool, metadata
     outputs = [b.ordered(value, _outer_order(value.rank, channels_first)) for value in found]
     _name_outputs(b, outputs, names[0], names[1])
     outputs = [Value(n, v.shape, v.order, v.dtype) for n, v in zip(names[1], outputs, strict=True)]
-    return _assembled(b, model, inputs, outputs, metadata, channels_first)
+    return _assembled(b, model, inputs, outputs, metadata, channels_first, beside)
 
 
 def _outer_order(rank: int, channels_first: bool) -> tuple[int, ...]:
@@ -84,20 +98,19 @@ def _needed(b: Builder, outputs: list[Value]) -> tuple[list[Any], list[str]]:
 
 
 def _assembled(
-    b: Builder, model: Any, inputs: list[Value], outputs: list[Value], metadata: Mapping[str, Any], channels_first: bool
-) -> Any:
-    helper, proto = b.onnx.helper, b.onnx.TensorProto
+    b: Builder, model: Any, inputs: list[Value], outputs: list[Value], metadata: Mapping[str, Any],
+    channels_first: bool, beside: str,
+) -> tuple[Any, list[Array]]:  # fmt: skip
+    helper = b.onnx.helper
     nodes, kept = _needed(b, outputs)
-    size = sum(b.constants[name].nbytes for name in kept)
-    if size > _LIMIT:
-        raise ValueError(f"{model.name}: {size} bytes of weights do not fit into one ONNX file, which holds 2 GiB")
-    kinds = {"float32": proto.FLOAT, "bool": proto.BOOL, "int64": proto.INT64}
+    tensors, apart = _stored(b, kept, beside)
+    kinds = {v.dtype: helper.np_dtype_to_tensor_dtype(np.dtype(v.dtype)) for v in (*inputs, *outputs)}
     graph = helper.make_graph(
         nodes,
         _identifier(model.name),
         [helper.make_tensor_value_info(v.name, kinds[v.dtype], _open_names(v, inputs)) for v in inputs],
         [helper.make_tensor_value_info(v.name, kinds[v.dtype], _batch_named(v)) for v in outputs],
-        [b.onnx.numpy_helper.from_array(np.asarray(b.constants[name]), name) for name in kept],
+        tensors,
         doc_string=f"{type(model).__name__} {model.name}: {_shown(inputs)} to {_shown(outputs)}",
     )  # fmt: skip
     opsets = [helper.make_opsetid("", b.opset)]
@@ -110,7 +123,27 @@ def _assembled(
     )
     texts = {key: v if isinstance(v, str) else json.dumps(v) for key, v in metadata.items()}
     helper.set_model_props(whole, {DATA_FORMAT: "channels_first" if channels_first else "channels_last", **texts})
-    return b.onnx.shape_inference.infer_shapes(whole, check_type=True, strict_mode=True, data_prop=True)
+    return b.onnx.shape_inference.infer_shapes(whole, check_type=True, strict_mode=True, data_prop=True), apart
+
+
+def _stored(b: Builder, names: list[str], beside: str) -> tuple[list[Any], list[Array]]:
+    """Constants as messages; where they are too large together, large ones name their place in a file beside."""
+    arrays = {name: np.asarray(b.constants[name]) for name in names}
+    if sum(array.nbytes for array in arrays.values()) <= _LIMIT:
+        return [b.onnx.numpy_helper.from_array(array, name) for name, array in arrays.items()], []
+    tensors, apart, offset = [], [], 0
+    for name, array in arrays.items():
+        if array.nbytes < _BESIDE:
+            tensors.append(b.onnx.numpy_helper.from_array(array, name))
+            continue
+        tensor = b.onnx.TensorProto(name=name, dims=array.shape, data_location=b.onnx.TensorProto.EXTERNAL)
+        tensor.data_type = b.onnx.helper.np_dtype_to_tensor_dtype(array.dtype)
+        for key, text in (("location", beside), ("offset", str(offset)), ("length", str(array.nbytes))):
+            tensor.external_data.add(key=key, value=text)
+        tensors.append(tensor)
+        apart.append(array)
+        offset += array.nbytes
+    return tensors, apart
 
 
 def _identifier(name: str) -> str:
