@@ -296,6 +296,7 @@ CASES = {
     "winograd_input": winograd,
     "winograd_output_gradient": winograd,
     "winograd_output": winograd,
+    "winograd_products": winograd,
     "winograd_weights": winograd,
     "winograd_weights_gradient": winograd,
     "pooled_weights_row": convolution_and_pooling,

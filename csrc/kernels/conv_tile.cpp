@@ -102,6 +102,10 @@ constexpr TileFunction kTiles[kMaxPanelVectors][kMaxTilePixels] = {CNNFAST_TILES
 
 void conv_tile(const ConvTile& t) {
   const int64_t most = tile_pixels(t.vectors);
+  if (t.pixels <= most) {
+    if (t.pixels > 0) kTiles[t.vectors - 1][t.pixels - 1](t, t.x, t.y);
+    return;
+  }
   // Balanced tiles: 28 pixels in tiles of at most 9 are 7 + 7 + 7 + 7, not 9 + 9 + 9 + 1.
   const int64_t tiles = (t.pixels + most - 1) / most;
   int64_t p = 0;

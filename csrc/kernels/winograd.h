@@ -101,6 +101,23 @@ struct WinogradWeights {
   int64_t floats;  // of a panel: rows * width, a multiple of the lanes
 };
 
+// The products of few channels, at all points in one go: y[point][slot][k] = sum over c of x[point][slot][c] *
+// w[point][c][k]. y may be x where the slots are as far apart: a slot's values are read before its products are
+// written.
+struct WinogradProducts {
+  const float* x;
+  int64_t x_point, x_slot;
+  const float* w;  // of each point [in][vectors * lanes], zero past the channels
+  int64_t w_point;
+  float* y;
+  int64_t y_point, y_slot;
+  int points;
+  int64_t slots;
+  int in;
+  int channels;  // (vectors - 1) * lanes < channels <= vectors * lanes
+  int vectors;   // 1 or 2
+};
+
 // The gradient to the weights: sums [point][row][width] to dw[tap row][tap column][row][channels].
 struct WinogradWeightsGradient {
   WinogradKind kind;

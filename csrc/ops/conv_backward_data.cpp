@@ -77,7 +77,7 @@ class PhaseGradient {
     c_.activation = activation;
     c_.alpha = alpha;
     // A phase may have too few taps for the transform that was asked for.
-    c_.algorithm = can_run(shape_.algorithm, c_.source, c_.groups) ? shape_.algorithm : ConvAlgorithm::direct;
+    c_.algorithm = can_run(shape_.algorithm, c_.source) ? shape_.algorithm : ConvAlgorithm::direct;
     WeightView view;
     view.w = w;
     view.group_stride = shape_.group_out_channels();
@@ -147,8 +147,7 @@ std::string backward_data_route(const ConvShape& shape) {
   const WindowSource source = largest_phase(shape);
   size_t count = 1;
   for (const Axis& axis : shape.axis) count *= phases_of(axis).size();
-  const ConvAlgorithm algorithm =
-      can_run(shape.algorithm, source, shape.groups) ? shape.algorithm : ConvAlgorithm::direct;
+  const ConvAlgorithm algorithm = can_run(shape.algorithm, source) ? shape.algorithm : ConvAlgorithm::direct;
   const std::string name =
       route_convolution(source, shape.images, shape.groups, shape.group_in_channels(), algorithm, ConvPass::correlation)
           .name();

@@ -38,7 +38,7 @@ struct ConvRoute {
 enum class ConvPass { correlation, weights };  // forward and backward-data; backward-weights
 
 // Whether the loops asked for can compute this correlation.
-bool can_run(ConvAlgorithm algorithm, const WindowSource& source, int64_t groups);
+bool can_run(ConvAlgorithm algorithm, const WindowSource& source);
 
 // `weights_kept`: the weights need not be packed or transformed at every call. Throws std::invalid_argument where
 // Winograd is asked for and no transform has this window and stride.

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <numeric>
 
 #include "dispatch.h"
 #include "ops/activation.h"
@@ -14,7 +15,8 @@ namespace cnnfast {
 namespace {
 
 constexpr int kPanelVectors = 2;
-constexpr int64_t kFusedSlots = 28, kFusedSlotsOfFewChannels = 20;
+constexpr int64_t kFusedSlots = 28, kFusedSlotsOfFewChannels = 20, kFusedSlotsOfGroups = 14;
+constexpr int64_t kBundledChannels = 128;               // of groups that go through the steps together
 constexpr int64_t kPanelsPerGather = 2;                 // output channels that are transformed back together
 constexpr int64_t kFusedWeightFloats = (12 << 20) / 4;  // transformed weights that may be read again for each block
 constexpr int64_t kNearWeightFloats = (4 << 20) / 4;    // more than that are read from far for each block
@@ -29,27 +31,29 @@ bool axis_fits(const Axis& a, WinogradAxis kind) {
   return (a.window + a.stride - 1) / a.stride == winograd_taps(kind);
 }
 
-// The weights in the transformed domain: for each panel [point][run][in][width].
+// The weights in the transformed domain: for each panel of each group [point][run][in][width].
 class TransformedWeights {
  public:
-  TransformedWeights(const PackedWeights& packed, WinogradKind kind, int64_t runs, int64_t in_channels)
+  TransformedWeights(const PackedWeights& packed, WinogradKind kind, int64_t runs, int64_t groups, int64_t in_channels)
       : panels_(packed.panels()),
+        count_(panels_.count()),
         rows_(runs * in_channels),
         points_(kind.points()),
-        scratch_(static_cast<size_t>(panels_.count() * panel_floats())) {
-    const double work = 4.0 * static_cast<double>(panels_.count() * panel_floats());
+        scratch_(static_cast<size_t>(groups * panels_.count() * panel_floats())) {
+    const double work = 4.0 * static_cast<double>(groups * panels_.count() * panel_floats());
     // A task takes some rows of a panel's run: a panel may be all there is.
     constexpr int64_t kRows = 16;
     const int64_t run_taps = winograd_taps(kind.vertical) * winograd_taps(kind.horizontal);
-    const int64_t row_blocks = (in_channels + kRows - 1) / kRows, tasks = panels_.count() * runs * row_blocks;
+    const int64_t row_blocks = (in_channels + kRows - 1) / kRows, tasks = groups * panels_.count() * runs * row_blocks;
     parallel_tasks(tasks, threads_for(tasks, work), [&](int64_t task, int) {
       const int64_t row = task % row_blocks * kRows, run = task / row_blocks % runs;
-      const int64_t panel = task / row_blocks / runs, width = panels_.padded(panel);
+      const int64_t matrix = task / row_blocks / runs, group = matrix / panels_.count();
+      const int64_t panel = matrix % panels_.count(), width = panels_.padded(panel);
       WinogradWeights w;
       w.kind = kind;
-      w.from = packed.panel(0, panel) + (run * run_taps * in_channels + row) * width;
+      w.from = packed.panel(group, panel) + (run * run_taps * in_channels + row) * width;
       w.tap = in_channels * width;
-      w.to = scratch_.data() + panel * panel_floats() + (run * in_channels + row) * width;
+      w.to = scratch_.data() + matrix * panel_floats() + (run * in_channels + row) * width;
       w.point = point_floats();
       w.floats = std::min(kRows, in_channels - row) * width;
       kernels().winograd_weights(w);
@@ -57,19 +61,21 @@ class TransformedWeights {
   }
 
   const PanelGrid& panels() const { return panels_; }
-  const float* at(int64_t panel, int64_t point) const {
-    return scratch_.data() + panel * panel_floats() + point * point_floats();
+  const float* at(int64_t group, int64_t panel, int64_t point) const {
+    return scratch_.data() + (group * count_ + panel) * panel_floats() + point * point_floats();
   }
+  int64_t point_floats() const { return spread_points(rows_ * panels_.width()); }
 
  private:
-  int64_t point_floats() const { return spread_points(rows_ * panels_.width()); }
   int64_t panel_floats() const { return points_ * point_floats(); }
 
   PanelGrid panels_;
-  int64_t rows_, points_;
+  int64_t count_, rows_, points_;
   Scratch scratch_;
 };
 
+// Neighbouring groups (one, where it has channels enough) go through the steps together: transforms run over the
+// channels of all of them, products over those of one.
 class WinogradLoops {
  public:
   WinogradLoops(const Correlation& c, WinogradKind kind, const WinogradTiles& tiles, const float* x,
@@ -83,43 +89,52 @@ class WinogradLoops {
         y_(y),
         x_strides_(dense_input(c.source)),
         y_strides_{c.y_image, c.y_plane, c.y_row, c.y_pixel},
-        lanes_(kernels().limits.lanes),
-        padded_channels_((c.source.channels + lanes_ - 1) / lanes_ * lanes_),
-        slot_floats_(tiles.subs() * padded_channels_),
-        zeros_(static_cast<size_t>(padded_channels_)) {
-    std::memset(zeros_.data(), 0, sizeof(float) * static_cast<size_t>(padded_channels_));
+        bundles_(c.groups, kBundledChannels / std::max(c.source.channels, c.out_channels)),
+        slot_channels_(whole_vectors(bundles_.most() * c.source.channels)),
+        slot_floats_(tiles.subs() * slot_channels_),
+        in_place_(tiles.runs() == 1 && weights.panels().count() == 1 &&
+                  whole_vectors(bundles_.most() * c.out_channels) <= slot_channels_ &&
+                  (bundles_.most() == 1 || c.out_channels == c.source.channels)),
+        zeros_(static_cast<size_t>(slot_channels_)) {
+    std::memset(zeros_.data(), 0, sizeof(float) * static_cast<size_t>(slot_channels_));
     for (int64_t run = 0; run < tiles.runs(); ++run) {
-      run_offsets_.push_back(tiles.run_slot(run) * slot_floats_ + run % tiles.subs() * padded_channels_);
+      run_offsets_.push_back(tiles.run_slot(run) * slot_floats_ + run % tiles.subs() * slot_channels_);
     }
   }
 
   // Every block of columns goes through all three steps while it is in the cache of one core.
   void run_fused() {
-    const int64_t wanted = c_.source.channels <= 64 ? kFusedSlotsOfFewChannels : kFusedSlots;
-    int64_t columns = std::max<int64_t>(1, wanted / tiles_.slots());
+    const int64_t panels = weights_.panels().count();
+    const int64_t at_once = together() ? panels : std::min(kPanelsPerGather, panels);
+    const int64_t m_width = in_place_ ? slot_floats_ : gathered_floats(at_once);
+    int64_t columns = std::max<int64_t>(1, wanted_slots() / tiles_.slots());
     int64_t blocks = (tiles_.columns() + columns - 1) / columns;
-    const int threads = threads_for(blocks, c_.flops());
-    blocks = (blocks + threads - 1) / threads * threads;
+    const int threads = threads_for(blocks * bundles_.count(), c_.flops());
+    const int64_t step = threads / std::gcd<int64_t>(threads, bundles_.count());
+    blocks = (blocks + step - 1) / step * step;
     columns = (tiles_.columns() + blocks - 1) / blocks;
     blocks = (tiles_.columns() + columns - 1) / columns;
 
-    const int64_t group_width = kPanelsPerGather * weights_.panels().width(), slots = columns * tiles_.slots();
-    const int64_t v_point = spread_points(slots * slot_floats_), m_point = spread_points(slots * group_width);
-    const Scratch scratch(threads, static_cast<size_t>(kind_.points() * (v_point + m_point)));
-    parallel_tasks(blocks, threads, [&](int64_t block, int thread) {
-      float *v = scratch.part(thread), *m = v + kind_.points() * v_point;
-      const int64_t begin = block * columns, count = std::min(columns, tiles_.columns() - begin);
-      for (int64_t i = 0; i < count; ++i) transform_column(begin + i, v + i * column_floats(), v_point);
-      for (int64_t first = 0; first < weights_.panels().count(); first += kPanelsPerGather) {
-        const int64_t last = std::min(first + kPanelsPerGather, weights_.panels().count());
-        for (int64_t point = 0; point < kind_.points(); ++point) {
-          for (int64_t panel = first; panel < last; ++panel) {
-            multiply(panel, point, count, v + point * v_point,
-                     m + point * m_point + (panel - first) * weights_.panels().width(), group_width);
+    const int64_t slots = columns * tiles_.slots();
+    const int64_t v_point = spread_points(slots * slot_floats_);
+    const int64_t m_point = in_place_ ? v_point : spread_points(slots * m_width);
+    const Scratch scratch(threads, static_cast<size_t>(kind_.points() * (v_point + (in_place_ ? 0 : m_point))));
+    parallel_tasks(blocks * bundles_.count(), threads, [&](int64_t task, int thread) {
+      float *v = scratch.part(thread), *m = in_place_ ? v : v + kind_.points() * v_point;
+      const GroupBundle bundle = bundles_[task / blocks];
+      const int64_t begin = task % blocks * columns, count = std::min(columns, tiles_.columns() - begin);
+      for (int64_t i = 0; i < count; ++i) transform_column(bundle, begin + i, v + i * column_floats(), v_point);
+      for (int64_t first = 0; first < panels; first += at_once) {
+        const int64_t last = std::min(first + at_once, panels);
+        if (in_place_) {
+          multiply_in_place(bundle, count, v, v_point);
+        } else {
+          for (int64_t point = 0; point < kind_.points(); ++point) {
+            multiply_panels(bundle, first, last, point, count, v + point * v_point, m + point * m_point, m_width);
           }
         }
         for (int64_t i = 0; i < count; ++i) {
-          gather_column(begin + i, m + i * tiles_.slots() * group_width, m_point, group_width, first, last);
+          gather_column(bundle, begin + i, m + i * tiles_.slots() * m_width, m_point, m_width, first, last);
         }
       }
     });
@@ -127,8 +142,30 @@ class WinogradLoops {
 
   // The three steps one after the other over many columns, so that large weights are read once.
   void run_staged() {
+    for (int64_t i = 0; i < bundles_.count(); ++i) run_staged(bundles_[i]);
+  }
+
+ private:
+  static int64_t whole_vectors(int64_t channels) {
+    const int64_t lanes = kernels().limits.lanes;
+    return (channels + lanes - 1) / lanes * lanes;
+  }
+
+  bool together() const { return bundles_.most() > 1; }
+
+  int64_t wanted_slots() const {
+    if (together()) return kFusedSlotsOfGroups;
+    return c_.source.channels <= 64 ? kFusedSlotsOfFewChannels : kFusedSlots;
+  }
+
+  // What a slot needs for the outputs of so many panels of each group.
+  int64_t gathered_floats(int64_t panels) const {
+    return together() ? whole_vectors(bundles_.most() * c_.out_channels) : panels * weights_.panels().width();
+  }
+
+  void run_staged(const GroupBundle& bundle) const {
     const int64_t points = kind_.points(), panels = weights_.panels().count();
-    const int64_t m_width = weights_.panels().width() * panels;
+    const int64_t m_width = gathered_floats(panels);
     const int64_t column = points * tiles_.slots() * (slot_floats_ + m_width);
     const int64_t at_most = std::max(kFusedSlots / tiles_.slots() + 1, kStagedFloats / column);
     const int64_t blocks = (tiles_.columns() + at_most - 1) / at_most;
@@ -136,72 +173,107 @@ class WinogradLoops {
     const int64_t v_point = spread_points(slots * slot_floats_), m_point = spread_points(slots * m_width);
     const Scratch v_scratch(static_cast<size_t>(points * v_point)), m_scratch(static_cast<size_t>(points * m_point));
     float *v = v_scratch.data(), *m = m_scratch.data();
-    const double flops = c_.flops() / static_cast<double>(blocks);
+    const double flops = c_.flops() / static_cast<double>(blocks * bundles_.count());
     for (int64_t begin = 0; begin < tiles_.columns(); begin += columns) {
       const int64_t count = std::min(columns, tiles_.columns() - begin);
       parallel_ranges(count, 4, flops, [&](int64_t first, int64_t last) {
-        for (int64_t i = first; i < last; ++i) transform_column(begin + i, v + i * column_floats(), v_point);
+        for (int64_t i = first; i < last; ++i) transform_column(bundle, begin + i, v + i * column_floats(), v_point);
       });
-      parallel_tasks(points * panels, threads_for(points * panels, flops), [&](int64_t task, int) {
-        const int64_t point = task / panels, panel = task % panels;
-        multiply(panel, point, count, v + point * v_point, m + point * m_point + panel * weights_.panels().width(),
-                 m_width);
+      const int64_t tasks = points * bundle.groups * panels;
+      parallel_tasks(tasks, threads_for(tasks, flops), [&](int64_t task, int) {
+        const int64_t panel = task % panels, group = task / panels % bundle.groups;
+        const int64_t point = task / panels / bundle.groups;
+        float* products = m + point * m_point + group * c_.out_channels + weights_.panels().begin(panel);
+        multiply(bundle, group, panel, point, count, v + point * v_point, products, m_width);
       });
       parallel_ranges(count, 4, flops, [&](int64_t first, int64_t last) {
         for (int64_t i = first; i < last; ++i) {
-          gather_column(begin + i, m + i * tiles_.slots() * m_width, m_point, m_width, 0, panels);
+          gather_column(bundle, begin + i, m + i * tiles_.slots() * m_width, m_point, m_width, 0, panels);
         }
       });
     }
   }
 
- private:
   int64_t column_floats() const { return tiles_.slots() * slot_floats_; }
 
-  void transform_column(int64_t column, float* to, int64_t point) const {
+  void transform_column(const GroupBundle& bundle, int64_t column, float* to, int64_t point) const {
+    const float* x = x_ + bundle.first * c_.source.channels;
     for (int64_t slot = 0; slot < tiles_.slots(); ++slot) {
-      for (int64_t sub = 0; sub < tiles_.subs(); ++sub, to += padded_channels_) {
-        WinogradScatter s = tiles_.input(x_, x_strides_, column, slot, sub);
-        s.channels = static_cast<int>(c_.source.channels);
+      for (int64_t sub = 0; sub < tiles_.subs(); ++sub, to += slot_channels_) {
+        WinogradScatter s = tiles_.input(x, x_strides_, column, slot, sub);
+        s.channels = static_cast<int>(bundle.groups * c_.source.channels);
         s.zeros = zeros_.data();
         s.to = to;
         s.point = point;
-        s.panel = static_cast<int>(padded_channels_);
+        s.panel = static_cast<int>(slot_channels_);
         kernels().winograd_input(s);
       }
     }
   }
 
+  // Small products, of which there are many: every point's at once.
+  void multiply_in_place(const GroupBundle& bundle, int64_t columns, float* v, int64_t v_point) const {
+    for (int64_t group = 0; group < bundle.groups; ++group) {
+      WinogradProducts p;
+      p.x = v + group * c_.source.channels;
+      p.x_point = p.y_point = v_point;
+      p.x_slot = p.y_slot = slot_floats_;
+      p.w = weights_.at(bundle.first + group, 0, 0);
+      p.w_point = weights_.point_floats();
+      p.y = v + group * c_.out_channels;
+      p.points = kind_.points();
+      p.slots = columns;
+      p.in = static_cast<int>(c_.source.channels);
+      p.channels = static_cast<int>(c_.out_channels);
+      p.vectors = weights_.panels().vectors(0);
+      kernels().winograd_products(p);
+    }
+  }
+
+  void multiply_panels(const GroupBundle& bundle, int64_t first, int64_t last, int64_t point, int64_t columns,
+                       const float* v, float* m, int64_t m_slot) const {
+    for (int64_t group = 0; group < bundle.groups; ++group) {
+      float* products = m + group * c_.out_channels;
+      for (int64_t panel = first; panel < last; ++panel, products += weights_.panels().width()) {
+        multiply(bundle, group, panel, point, columns, v, products, m_slot);
+      }
+    }
+  }
+
   // All slots in one go: the products of those that are nobody's output are never read.
-  void multiply(int64_t panel, int64_t point, int64_t columns, const float* v, float* m, int64_t m_slot) const {
+  void multiply(const GroupBundle& bundle, int64_t group, int64_t panel, int64_t point, int64_t columns, const float* v,
+                float* m, int64_t m_slot) const {
+    const PanelGrid& panels = weights_.panels();
     ConvTile t{};
-    t.x = v;
+    t.x = v + group * c_.source.channels;
+    t.w = weights_.at(bundle.first + group, panel, point);
+    t.y = m;
     t.x_pixel = slot_floats_;
     t.runs = run_offsets_.data();
     t.run_count = static_cast<int>(run_offsets_.size());
     t.run_length = static_cast<int>(c_.source.channels);
-    t.w = weights_.at(panel, point);
-    t.y = m;
     t.y_pixel = m_slot;
     t.pixels = (columns - 1) * tiles_.slots() + tiles_.outputs();
-    t.channels = weights_.panels().padded(panel);
-    t.vectors = weights_.panels().vectors(panel);
+    // Behind a group's last channel lies the next group's first.
+    t.channels = together() ? panels.channels(panel) : panels.padded(panel);
+    t.vectors = panels.vectors(panel);
     t.activation = Activation::linear;
     kernels().conv_tile(t);
   }
 
-  void gather_column(int64_t column, const float* m, int64_t point, int64_t m_slot, int64_t first_panel,
-                     int64_t last_panel) const {
+  void gather_column(const GroupBundle& bundle, int64_t column, const float* m, int64_t point, int64_t m_slot,
+                     int64_t first_panel, int64_t last_panel) const {
     const PanelGrid& panels = weights_.panels();
+    const int64_t begin = panels.begin(first_panel), first = bundle.first * c_.out_channels + begin;
     WinogradGather g{};
     g.point = point;
-    g.channels =
-        static_cast<int>(panels.begin(last_panel - 1) + panels.channels(last_panel - 1) - panels.begin(first_panel));
-    g.bias = bias_ == nullptr ? nullptr : bias_ + panels.begin(first_panel);
+    g.channels = static_cast<int>((bundle.groups - 1) * c_.out_channels + panels.begin(last_panel - 1) +
+                                  panels.channels(last_panel - 1) - begin);
+    g.bias = bias_ == nullptr ? nullptr : bias_ + first;
     g.activation = piecewise_linear(c_.activation) ? c_.activation : Activation::linear;
     g.alpha = c_.alpha;
     for (int64_t slot = 0; slot < tiles_.outputs(); ++slot) {
-      if (!tiles_.place(g, y_ + panels.begin(first_panel), y_strides_, column, slot)) continue;
+      if (!tiles_.place(g, y_ + first, y_strides_, column, slot)) continue;
       g.from = m + slot * m_slot;
       kernels().winograd_output(g);
       if (!piecewise_linear(c_.activation)) activate_tile(g);
@@ -225,7 +297,9 @@ class WinogradLoops {
   const float* bias_;
   float* y_;
   ImageStrides x_strides_, y_strides_;
-  int64_t lanes_, padded_channels_, slot_floats_;
+  GroupBundles bundles_;
+  int64_t slot_channels_, slot_floats_;
+  bool in_place_;  // products replace the values that they are of
   std::vector<int64_t> run_offsets_;
   Scratch zeros_;
 };
@@ -240,24 +314,25 @@ WeightView in_runs(const WeightView& view, const WinogradTiles& tiles) {
 
 }  // namespace
 
-bool winograd_fits(const WindowSource& source, int64_t groups, WinogradKind kind) {
-  return groups == 1 && source.axis[0].stride == 1 && axis_fits(source.axis[1], kind.vertical) &&
+bool winograd_fits(const WindowSource& source, WinogradKind kind) {
+  return source.axis[0].stride == 1 && axis_fits(source.axis[1], kind.vertical) &&
          axis_fits(source.axis[2], kind.horizontal);
 }
 
 void correlate_winograd(const Correlation& c, WinogradKind kind, const float* x, const WeightView& w, const float* bias,
                         float* y) {
-  const int64_t in = c.source.channels;
+  const int64_t in = c.source.channels, lanes = kernels().limits.lanes;
+  const int64_t vectors = std::min<int64_t>(kPanelVectors, (c.out_channels + lanes - 1) / lanes);
   const WinogradTiles tiles(c.source, c.images, kind);
   ConvRoute route;
   route.loops = ConvRoute::Loops::winograd;
   route.kind = kind;
   const int64_t weight_floats = kind.points() * tiles.runs() * in * c.out_channels;
   const auto uses = static_cast<double>(tiles.columns() * tiles.slots());
-  const auto weights = kept_form<TransformedWeights>(c.kept, route, uses, weight_floats, [&] {
-    const PackedWeights packed(in_runs(w, tiles), 1, in,
-                               PanelGrid(c.out_channels, kernels().limits.lanes, kPanelVectors));
-    return std::make_shared<TransformedWeights>(packed, kind, tiles.runs(), in);
+  const auto weights = kept_form<TransformedWeights>(c.kept, route, uses, c.groups * weight_floats, [&] {
+    const PackedWeights packed(in_runs(w, tiles), c.groups, in,
+                               PanelGrid(c.out_channels, kernels().limits.lanes, static_cast<int>(vectors)));
+    return std::make_shared<TransformedWeights>(packed, kind, tiles.runs(), c.groups, in);
   });
   WinogradLoops loops(c, kind, tiles, x, *weights, bias, y);
   const bool once = uses <= kFusedSlots && weight_floats > kNearWeightFloats;  // threads would share one block's tiles

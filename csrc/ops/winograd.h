@@ -8,7 +8,7 @@
 namespace cnnfast {
 
 // Whether this correlation has the window, stride and dilation that `kind` computes.
-bool winograd_fits(const WindowSource& source, int64_t groups, WinogradKind kind);
+bool winograd_fits(const WindowSource& source, WinogradKind kind);
 
 // As correlate().
 void correlate_winograd(const Correlation& c, WinogradKind kind, const float* x, const WeightView& w, const float* bias,

@@ -2,7 +2,8 @@
 //
 // A task takes a block of input and output channels small enough that its sums stay in the second-level cache, and goes
 // over a chunk of all tiles. That transforms tiles anew for every block, which costs a few percent, and reads and
-// writes nothing but x, dy and dw in main memory. Neither blocks nor chunks depend on the number of threads.
+// writes nothing but x, dy and dw in main memory. Of groups with few channels it takes several: they are transformed
+// together, as in the forward pass. Neither blocks nor chunks depend on the number of threads.
 #include <algorithm>
 #include <cmath>
 #include <cstring>
@@ -22,6 +23,7 @@ constexpr int64_t kTransformedFloats = (768 << 10) / 4;
 constexpr int64_t kMostSlots = 56;
 constexpr int64_t kTasks = 16;  // enough to share out evenly among a few threads
 constexpr int64_t kMostChunks = 16;
+constexpr int64_t kBundledChannels = 64;  // of groups that one task takes
 
 int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
@@ -36,42 +38,43 @@ class TransformedGradient {
         x_strides_(dense_input(shape.window_source())),
         dy_strides_(dense_output(shape.window_source(), shape.out_channels)),
         lanes_(kernels().limits.lanes),
-        panels_(shape.out_channels, kernels().limits.lanes, 2),
+        in_(shape.group_in_channels()),
+        out_(shape.group_out_channels()),
+        panels_(out_, kernels().limits.lanes, static_cast<int>(std::min<int64_t>(2, ceil_div(out_, lanes_)))),
+        bundles_(shape.groups, kBundledChannels / std::max(in_, out_)),
         zeros_(static_cast<size_t>(std::max(shape.in_channels, shape.out_channels))) {
     std::memset(zeros_.data(), 0, sizeof(float) * static_cast<size_t>(std::max(shape.in_channels, shape.out_channels)));
-    // Tiles are transformed least often where blocks are about as many channels wide in as out, counting the subs.
-    const int64_t points = kind.points(), area = std::max<int64_t>(1, kSumFloats / (points * tiles_.runs()));
-    const auto side = static_cast<int64_t>(std::sqrt(static_cast<double>(area * tiles_.subs())));
-    out_blocks_ = ceil_div(panels_.count(), std::max<int64_t>(1, side / panels_.width()));
-    block_panels_ = ceil_div(panels_.count(), out_blocks_);
-    out_blocks_ = ceil_div(panels_.count(), block_panels_);
-    const int64_t out_width = block_panels_ * panels_.width();
-    in_blocks_ = ceil_div(shape.in_channels, std::max(lanes_, area / out_width / lanes_ * lanes_));
-    block_in_ = ceil_div(ceil_div(shape.in_channels, in_blocks_), lanes_) * lanes_;
-    in_blocks_ = ceil_div(shape.in_channels, block_in_);
-
-    slot_floats_ = tiles_.subs() * block_in_;
-    const int64_t slots = std::min(kMostSlots, kTransformedFloats / (points * (slot_floats_ + out_width)));
+    cut_group();
+    const int64_t points = kind.points(), out_width = block_panels_ * panels_.width();
+    v_width_ = ceil_div(bundles_.most() * block_in_, lanes_) * lanes_;
+    slot_floats_ = tiles_.subs() * v_width_;
+    const int64_t slots =
+        std::min(kMostSlots, kTransformedFloats / (points * (slot_floats_ + bundles_.most() * out_width)));
     columns_ = std::clamp<int64_t>(slots / tiles_.slots(), 1, tiles_.columns());
     const int64_t steps = ceil_div(tiles_.columns(), columns_);
-    chunks_ = std::min({steps, kMostChunks, ceil_div(kTasks, in_blocks_ * out_blocks_)});
-    run_floats_ = block_in_ * out_width;
+    chunks_ = std::min({steps, kMostChunks, ceil_div(kTasks, in_blocks_ * out_blocks_ * bundles_.count())});
+    run_floats_ = bundles_.most() * block_in_ * out_width;
     sum_point_ = spread_points(tiles_.runs() * run_floats_);
     v_point_ = spread_points(columns_ * tiles_.slots() * slot_floats_);
-    y_point_ = spread_points(columns_ * tiles_.slots() * out_width);
+    // Panels of one group lie one after the other, the channels of several side by side as in dy. Products read whole
+    // vectors of these: what a group does not have is another's, or lies behind the last.
+    y_width_ = together() ? ceil_div(bundles_.most() * out_, lanes_) * lanes_ : panels_.width();
+    const int64_t slot_count = columns_ * tiles_.slots();
+    y_point_ = spread_points(together() ? slot_count * y_width_ + panels_.width() : slot_count * out_width);
   }
 
   void run(float* dw) {
-    const int64_t dw_floats = shape_.taps() * shape_.in_channels * shape_.out_channels;
+    const int64_t dw_floats = shape_.taps() * in_ * shape_.out_channels;
     const int64_t part = spread_points(dw_floats);
     const Scratch parts(chunks_ == 1 ? 0 : static_cast<size_t>(chunks_ * part));
-    const int64_t tasks = in_blocks_ * out_blocks_ * chunks_;
+    const int64_t tasks = in_blocks_ * out_blocks_ * bundles_.count() * chunks_;
     const int threads = threads_for(tasks, shape_.flops());
     const Scratch scratch(threads, static_cast<size_t>(kind_.points() * (sum_point_ + v_point_ + y_point_)));
     parallel_tasks(tasks, threads, [&](int64_t task, int thread) {
       const int64_t in_block = task % in_blocks_, out_block = task / in_blocks_ % out_blocks_;
-      const int64_t chunk = task / in_blocks_ / out_blocks_;
-      const Block block = block_at(in_block, out_block);
+      const int64_t rest = task / in_blocks_ / out_blocks_;
+      const int64_t bundle = rest % bundles_.count(), chunk = rest / bundles_.count();
+      const Block block = block_at(bundles_[bundle], in_block, out_block);
       float* sums = scratch.part(thread);
       add_chunk(block, chunk, sums);
       transform_back(block, sums, chunks_ == 1 ? dw : parts.data() + chunk * part);
@@ -80,20 +83,46 @@ class TransformedGradient {
   }
 
  private:
+  // Some channels of one group, or all channels of several. Panels are counted through all groups.
   struct Block {
-    int64_t in_begin, in_count;
-    int64_t first_panel, last_panel;
-    int64_t out_begin, out_count;
+    int64_t groups;
+    int64_t in_begin, in_count;       // of the first group's; of each group
+    int64_t first_panel, last_panel;  // of the first group
+    int64_t x_begin, x_count;         // what is transformed of a pixel
+    int64_t dy_begin, dy_count;
   };
 
-  Block block_at(int64_t in_block, int64_t out_block) const {
+  bool together() const { return bundles_.most() > 1; }
+
+  // Tiles are transformed least often where blocks are about as many channels wide in as out, counting the subs.
+  void cut_group() {
+    in_blocks_ = out_blocks_ = 1;
+    block_in_ = in_;
+    block_panels_ = panels_.count();
+    if (together()) return;
+    const int64_t area = std::max<int64_t>(1, kSumFloats / (kind_.points() * tiles_.runs()));
+    const auto side = static_cast<int64_t>(std::sqrt(static_cast<double>(area * tiles_.subs())));
+    out_blocks_ = ceil_div(panels_.count(), std::max<int64_t>(1, side / panels_.width()));
+    block_panels_ = ceil_div(panels_.count(), out_blocks_);
+    out_blocks_ = ceil_div(panels_.count(), block_panels_);
+    const int64_t out_width = block_panels_ * panels_.width();
+    in_blocks_ = ceil_div(in_, std::max(lanes_, area / out_width / lanes_ * lanes_));
+    block_in_ = ceil_div(ceil_div(in_, in_blocks_), lanes_) * lanes_;
+    in_blocks_ = ceil_div(in_, block_in_);
+  }
+
+  Block block_at(const GroupBundle& bundle, int64_t in_block, int64_t out_block) const {
     Block b;
+    b.groups = bundle.groups;
     b.in_begin = in_block * block_in_;
-    b.in_count = std::min(block_in_, shape_.in_channels - b.in_begin);
+    b.in_count = std::min(block_in_, in_ - b.in_begin);
     b.first_panel = out_block * block_panels_;
     b.last_panel = std::min(b.first_panel + block_panels_, panels_.count());
-    b.out_begin = panels_.begin(b.first_panel);
-    b.out_count = panels_.begin(b.last_panel - 1) + panels_.channels(b.last_panel - 1) - b.out_begin;
+    b.x_begin = bundle.first * in_ + b.in_begin;
+    b.x_count = (b.groups - 1) * in_ + b.in_count;
+    const int64_t begin = panels_.begin(b.first_panel);
+    b.dy_begin = bundle.first * out_ + begin;
+    b.dy_count = (b.groups - 1) * out_ + panels_.begin(b.last_panel - 1) + panels_.channels(b.last_panel - 1) - begin;
     return b;
   }
 
@@ -106,51 +135,56 @@ class TransformedGradient {
       for (int64_t i = 0; i < count * tiles_.slots(); ++i) {
         transform_slot(block, begin + i / tiles_.slots(), i % tiles_.slots(), i, v, y);
       }
-      for (int64_t point = 0; point < points; ++point) multiply(block, point, count, v, y, sums);
+      for (int64_t point = 0; point < points; ++point) {
+        for (int64_t group = 0; group < block.groups; ++group) multiply(block, group, point, count, v, y, sums);
+      }
     }
   }
 
   void transform_slot(const Block& block, int64_t column, int64_t slot, int64_t place, float* v, float* y) const {
     for (int64_t sub = 0; sub < tiles_.subs(); ++sub) {
-      WinogradScatter s = tiles_.input(x_ + block.in_begin, x_strides_, column, slot, sub);
-      s.channels = static_cast<int>(block.in_count);
+      WinogradScatter s = tiles_.input(x_ + block.x_begin, x_strides_, column, slot, sub);
+      s.channels = static_cast<int>(block.x_count);
       s.zeros = zeros_.data();
-      s.to = v + place * slot_floats_ + sub * block_in_;
+      s.to = v + place * slot_floats_ + sub * v_width_;
       s.point = v_point_;
-      s.panel = static_cast<int>(block_in_);
+      s.panel = static_cast<int>(v_width_);
       kernels().winograd_input(s);
     }
-    WinogradScatter s = tiles_.gradient(dy_ + block.out_begin, dy_strides_, column, slot);
-    s.channels = static_cast<int>(block.out_count);
+    WinogradScatter s = tiles_.gradient(dy_ + block.dy_begin, dy_strides_, column, slot);
+    s.channels = static_cast<int>(block.dy_count);
     s.zeros = zeros_.data();
-    s.to = y + place * panels_.width();
+    s.to = y + place * y_width_;
     s.point = y_point_;
-    s.panel = static_cast<int>(panels_.width());
-    s.panel_stride = columns_ * tiles_.slots() * panels_.width();
+    s.panel = static_cast<int>(y_width_);
+    s.panel_stride = columns_ * tiles_.slots() * y_width_;
     kernels().winograd_output_gradient(s);
   }
 
-  void multiply(const Block& block, int64_t point, int64_t columns, const float* v, const float* y, float* sums) const {
+  void multiply(const Block& block, int64_t group, int64_t point, int64_t columns, const float* v, const float* y,
+                float* sums) const {
     ConvWeightsTile t{};
     t.x_pixel = slot_floats_;
-    t.dy_pixel = panels_.width();
+    t.dy_pixel = y_width_;
     t.rows = 1;
     t.cols = static_cast<int>((columns - 1) * tiles_.slots() + tiles_.outputs());
     t.run_length = static_cast<int>(block.in_count);
+    const int64_t panel_stride = together() ? panels_.width() : columns_ * tiles_.slots() * y_width_;
     for (int64_t run = 0; run < tiles_.runs(); ++run) {
-      t.x = v + point * v_point_ + tiles_.run_slot(run) * slot_floats_ + run % tiles_.subs() * block_in_;
+      t.x = v + point * v_point_ + tiles_.run_slot(run) * slot_floats_ + run % tiles_.subs() * v_width_ + group * in_;
       for (int64_t panel = block.first_panel; panel < block.last_panel; ++panel) {
-        t.dy = y + point * y_point_ + (panel - block.first_panel) * columns_ * tiles_.slots() * panels_.width();
-        t.dw = sum_panel(block, sums, point, run, panel);
+        t.dy = y + point * y_point_ + group * out_ + (panel - block.first_panel) * panel_stride;
+        t.dw = sum_panel(block, sums, point, run, group, panel);
         t.vectors = panels_.vectors(panel);
         kernels().conv_weights_tile(t);
       }
     }
   }
 
-  // The sums of one point, run and panel: [in][width].
-  float* sum_panel(const Block& block, float* sums, int64_t point, int64_t run, int64_t panel) const {
-    return sums + point * sum_point_ + run * run_floats_ + (panel - block.first_panel) * block_in_ * panels_.width();
+  // The sums of one point, run, group and panel: [in][width].
+  float* sum_panel(const Block& block, float* sums, int64_t point, int64_t run, int64_t group, int64_t panel) const {
+    const int64_t place = group * block_panels_ + panel - block.first_panel;
+    return sums + point * sum_point_ + run * run_floats_ + place * block_in_ * panels_.width();
   }
 
   void transform_back(const Block& block, float* sums, float* dw) const {
@@ -161,16 +195,19 @@ class TransformedGradient {
       g.point = sum_point_;
       g.rows = block.in_count;
       g.row = shape_.out_channels;
-      g.tap_row = tiles_.tap_row() * shape_.in_channels * shape_.out_channels;
-      g.tap_col = tiles_.tap_col() * shape_.in_channels * shape_.out_channels;
+      g.tap_row = tiles_.tap_row() * in_ * shape_.out_channels;
+      g.tap_col = tiles_.tap_col() * in_ * shape_.out_channels;
       g.tap_rows = taps.rows;
       g.tap_cols = taps.cols;
-      for (int64_t panel = block.first_panel; panel < block.last_panel; ++panel) {
-        g.from = sum_panel(block, sums, 0, run, panel);
-        g.width = panels_.padded(panel);
-        g.channels = panels_.channels(panel);
-        g.dw = dw + (taps.first * shape_.in_channels + block.in_begin) * shape_.out_channels + panels_.begin(panel);
-        kernels().winograd_weights_gradient(g);
+      float* first = dw + (taps.first * in_ + block.in_begin) * shape_.out_channels + block.dy_begin;
+      for (int64_t group = 0; group < block.groups; ++group) {
+        for (int64_t panel = block.first_panel; panel < block.last_panel; ++panel) {
+          g.from = sum_panel(block, sums, 0, run, group, panel);
+          g.width = panels_.padded(panel);
+          g.channels = panels_.channels(panel);
+          g.dw = first + group * out_ + panels_.begin(panel) - panels_.begin(block.first_panel);
+          kernels().winograd_weights_gradient(g);
+        }
       }
     }
   }
@@ -195,10 +232,12 @@ class TransformedGradient {
   WinogradTiles tiles_;
   const float *x_, *dy_;
   ImageStrides x_strides_, dy_strides_;
-  int64_t lanes_;
+  int64_t lanes_, in_, out_;  // channels of a group
   PanelGrid panels_;
+  GroupBundles bundles_;
   int64_t block_panels_, block_in_, in_blocks_, out_blocks_;
   int64_t columns_, chunks_;
+  int64_t v_width_, y_width_;  // of a slot's transformed values
   int64_t slot_floats_, run_floats_, sum_point_, v_point_, y_point_;
   Scratch zeros_;
 };

@@ -34,27 +34,22 @@ WinogradScatter scatter_from(WinogradKind kind, const float* plane, const ImageS
 
 }  // namespace
 
-TileAxis::TileAxis(const Axis& axis, int64_t outputs)
-    : in_(axis.in),
-      out_(axis.out),
-      pad_(axis.pad_before),
-      subs_(axis.stride),
-      dilation_(axis.window == 1 ? 1 : axis.dilation) {
-  for (int64_t phase = 0; phase < std::min(dilation_, out_); ++phase) {
-    for (int64_t first = 0; first * dilation_ + phase < out_; first += outputs) starts_.push_back({phase, first});
+GroupBundles::GroupBundles(int64_t groups, int64_t wanted) : groups_(groups) {
+  most_ = ceil_div(groups, ceil_div(groups, std::max<int64_t>(1, wanted)));
+}
+
+TileAxis::TileAxis(const Axis& axis, int64_t outputs) : subs_(axis.stride) {
+  const int64_t dilation = axis.window == 1 ? 1 : axis.dilation, step = subs_ * dilation;
+  for (int64_t phase = 0; phase < std::min(dilation, axis.out); ++phase) {
+    for (int64_t first = 0; first * dilation + phase < axis.out; first += outputs) {
+      outputs_.push_back({phase, dilation, ceil_div(axis.out - phase, dilation), first});
+      for (int64_t sub = 0; sub < subs_; ++sub) {
+        const int64_t begin = phase * subs_ + sub - axis.pad_before;
+        const int64_t whole = floor_div(begin, step), offset = begin - whole * step;
+        inputs_.push_back({offset, step, offset < axis.in ? ceil_div(axis.in - offset, step) : 0, first + whole});
+      }
+    }
   }
-}
-
-TileAxis::View TileAxis::input(int64_t tile, int64_t sub) const {
-  const Start start = starts_[static_cast<size_t>(tile)];
-  const int64_t step = subs_ * dilation_, begin = start.phase * subs_ + sub - pad_;
-  const int64_t whole = floor_div(begin, step), offset = begin - whole * step;
-  return {offset, step, offset < in_ ? ceil_div(in_ - offset, step) : 0, start.first + whole};
-}
-
-TileAxis::View TileAxis::output(int64_t tile) const {
-  const Start start = starts_[static_cast<size_t>(tile)];
-  return {start.phase, dilation_, ceil_div(out_ - start.phase, dilation_), start.first};
 }
 
 ImageStrides dense_input(const WindowSource& source) {
@@ -80,6 +75,9 @@ WinogradTiles::WinogradTiles(const WindowSource& source, int64_t images, Winogra
   depth_tiles_ = ceil_div(depth_.out, depth_.window == 1 ? 1 : kColumnDepths);
   depth_outputs_ = ceil_div(depth_.out, depth_tiles_);
   depth_tiles_ = ceil_div(depth_.out, depth_outputs_);
+  for (int64_t row = 0; row < rows_.tiles(); ++row) {
+    for (int64_t col = 0; col < cols_.tiles(); ++col) plane_.push_back({row, col});
+  }
 }
 
 std::vector<int64_t> WinogradTiles::taps() const {
@@ -104,9 +102,10 @@ WinogradTiles::RunTaps WinogradTiles::run_taps(int64_t run) const {
 }
 
 WinogradTiles::Place WinogradTiles::place_of(int64_t column) const {
-  const int64_t col = column % cols_.tiles(), row = column / cols_.tiles() % rows_.tiles();
-  const int64_t rest = column / (cols_.tiles() * rows_.tiles());
-  return {rest / depth_tiles_, rest % depth_tiles_ * depth_outputs_, row, col};
+  const int64_t tiles = static_cast<int64_t>(plane_.size()), rest = column / tiles;
+  const PlaneTile tile = plane_[static_cast<size_t>(column % tiles)];
+  if (depth_tiles_ == 1) return {rest, 0, tile.row, tile.col};
+  return {rest / depth_tiles_, rest % depth_tiles_ * depth_outputs_, tile.row, tile.col};
 }
 
 WinogradScatter WinogradTiles::input(const float* x, const ImageStrides& strides, int64_t column, int64_t slot,

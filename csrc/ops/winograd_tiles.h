@@ -29,17 +29,14 @@ class TileAxis {
   struct View {
     int64_t offset, step, size, first;
   };
-  int64_t tiles() const { return static_cast<int64_t>(starts_.size()); }
+  int64_t tiles() const { return static_cast<int64_t>(outputs_.size()); }
   int64_t subs() const { return subs_; }
-  View input(int64_t tile, int64_t sub) const;
-  View output(int64_t tile) const;
+  View input(int64_t tile, int64_t sub) const { return inputs_[static_cast<size_t>(tile * subs_ + sub)]; }
+  View output(int64_t tile) const { return outputs_[static_cast<size_t>(tile)]; }
 
  private:
-  struct Start {
-    int64_t phase, first;
-  };
-  int64_t in_, out_, pad_, subs_, dilation_;
-  std::vector<Start> starts_;
+  int64_t subs_;
+  std::vector<View> inputs_, outputs_;
 };
 
 // An array's strides; its rows' and columns' sizes are those of the axes.
@@ -96,6 +93,31 @@ class WinogradTiles {
   TileAxis rows_, cols_;
   int64_t rows_window_, cols_window_;
   int64_t depth_tiles_, depth_outputs_;
+  struct PlaneTile {
+    int64_t row, col;
+  };
+  std::vector<PlaneTile> plane_;  // the tiles of one plane, in order: looked up without divisions
+};
+
+// Groups are convolutions of their own, but their channels are neighbours: transforms take those of some groups in one
+// go, so that they fill vectors whatever a group has, and read whole lines.
+struct GroupBundle {
+  int64_t first, groups;
+};
+
+class GroupBundles {
+ public:
+  // Of about `wanted` groups each.
+  GroupBundles(int64_t groups, int64_t wanted);
+  int64_t count() const { return (groups_ + most_ - 1) / most_; }
+  int64_t most() const { return most_; }  // groups of a bundle; the last may have fewer
+  GroupBundle operator[](int64_t bundle) const {
+    const int64_t first = bundle * most_;
+    return {first, groups_ - first < most_ ? groups_ - first : most_};
+  }
+
+ private:
+  int64_t groups_, most_;
 };
 
 // A few floats more between transform points than their values need, so that the points of one tile do not fall into
