@@ -136,12 +136,12 @@ def sparse_cross_entropy_backward(rng):
     assert_close(_core.cross_entropy_backward(classes, p, dy), (p - np.eye(35)[classes]) * dy[:, None])
 
 
-def winograd(rng):
-    x, w = uniform(rng, 2, 9, 10, 5), uniform(rng, 3, 3, 5, 19)
+def winograd(rng, groups=1, filters=19):
+    x, w = uniform(rng, 2, 9, 10, 5 * groups), uniform(rng, 3, 3, 5, filters)
     plain, fast = (
-        _core.ConvShape("conv2d", 2, x.shape, w.shape, 1, 1, 1, 1, False, name) for name in ("direct", "winograd")
+        _core.ConvShape("conv2d", 2, x.shape, w.shape, 1, 1, 1, groups, False, name) for name in ("direct", "winograd")
     )
-    y, dy = _core.conv_forward(plain, x, w), uniform(rng, 2, 9, 10, 19)
+    y, dy = _core.conv_forward(plain, x, w), uniform(rng, 2, 9, 10, filters)
     np.testing.assert_allclose(_core.conv_forward(fast, x, w), y, atol=1e-4)
     expected = _core.conv_backward_weights(plain, x, dy)
     np.testing.assert_allclose(_core.conv_backward_weights(fast, x, dy), expected, atol=1e-3)
@@ -296,7 +296,7 @@ CASES = {
     "winograd_input": winograd,
     "winograd_output_gradient": winograd,
     "winograd_output": winograd,
-    "winograd_products": winograd,
+    "winograd_products": lambda rng: winograd(rng, 3, 15),
     "winograd_weights": winograd,
     "winograd_weights_gradient": winograd,
     "pooled_weights_row": convolution_and_pooling,

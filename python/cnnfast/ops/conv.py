@@ -123,8 +123,8 @@ def conv2d(
             "sigmoid" or "tanh", applied while the output is written.
         flip_kernel: True for the convolution of mathematics, which turns the kernel by 180 degrees first.
         algorithm: "auto" chooses by the shape (`conv_algorithms` tells what). For tests and measurements: "direct",
-            "im2col", "winograd" (Lavin and Gray 2016; one group, windows of 2, 3 or 5 taps, or of as many for each
-            phase of a stride) or one of its transforms "winograd_f4x3", "winograd_f2x3", "winograd_f4x2",
+            "im2col", "winograd" (Lavin and Gray 2016; windows of 2, 3 or 5 taps, or of as many for each phase of a
+            stride, in any number of groups) or one of its transforms "winograd_f4x3", "winograd_f2x3", "winograd_f4x2",
             "winograd_f2x5".
 
     Returns:
