@@ -217,6 +217,39 @@ def test_what_others_read_is_in_no_chain():
             np.testing.assert_allclose(np.asarray(y), other, atol=1e-5)
 
 
+def by_both_ways(shape, row, batch=3):
+    """A model of these layers, and the operations that a tape notes; its numbers and gradients are those of the row."""
+    model = cnnfast.Sequential([layers.Input(shape), *row])
+    x = np.random.default_rng(6).standard_normal((batch, *shape)).astype(np.float32)
+    found, wanted = gradients(model, model, x), gradients(by_layers(model), model, x)
+    assert_same([found[0], *found[2]], [wanted[0], *wanted[2]])
+    return model, found[1]
+
+
+def test_layers_that_only_reshape_are_no_chain():
+    assert by_both_ways((4, 4, 3), [layers.Flatten(), layers.Reshape((8, 6))])[1] == 2
+    assert by_both_ways((4, 3), [layers.Rescaling(2.0), layers.Reshape((12,)), layers.Reshape((2, 6))])[1] == 3
+    assert by_both_ways((4, 4, 3), [layers.Flatten(), layers.Reshape((6, 8)), layers.Dense(2)])[1] == 1
+
+
+def test_largest_values_of_other_channels_than_the_layer_before_has():
+    row = [layers.Dense(64, activation="relu"), layers.Reshape((4, 4, 4)), layers.MaxPooling2D(), layers.Flatten()]
+    for batch in (1, 5):
+        assert by_both_ways((5,), row, batch)[1] == 2
+    row = [layers.Conv2D(4, 3), layers.ReLU(), layers.Reshape((8, 4, 2)), layers.Reshape((8, 8)), layers.MaxPooling1D()]
+    by_both_ways((6, 6, 2), row)
+
+
+def test_a_border_that_is_changed_later_on():
+    row = [layers.ZeroPadding2D(1), layers.Conv2D(3, 3, activation="relu"), layers.Conv2D(2, 3)]
+    model, count = by_both_ways((9, 9, 2), row)
+    assert count == 1
+    model.layers[0].padding = ((2, 2), (0, 1))
+    x = np.ones((1, 9, 9, 2), np.float32)
+    found, wanted = gradients(model, model, x), gradients(by_layers(model), model, x)
+    assert_same([found[0], *found[2]], [wanted[0], *wanted[2]])
+
+
 def test_layers_that_are_changed_later_on():
     model, x = made("lenet", 1)
     before = gradients(model, model, x)

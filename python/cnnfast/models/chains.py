@@ -21,7 +21,8 @@ from cnnfast.tensor import Value, is_float32
 CONVOLUTIONS = (layers.Conv1D, layers.Conv2D, layers.Conv3D)
 MAX_POOLINGS = (layers.MaxPooling1D, layers.MaxPooling2D, layers.MaxPooling3D)
 AVERAGE_POOLINGS = (layers.AveragePooling1D, layers.AveragePooling2D, layers.AveragePooling3D)
-CLASSES = (*CONVOLUTIONS, layers.Dense, *MAX_POOLINGS, *AVERAGE_POOLINGS, layers.Flatten, layers.Reshape)
+RESHAPING = (layers.Flatten, layers.Reshape)
+CLASSES = (*CONVOLUTIONS, layers.Dense, *MAX_POOLINGS, *AVERAGE_POOLINGS, *RESHAPING)
 
 _MOST_PLANS = 8  # shapes of inputs that a chain remembers
 
@@ -37,8 +38,8 @@ class _Link(NamedTuple):
 class _Plan:
     """A chain for inputs of one shape; none where they are to be computed step by step."""
 
-    def __init__(self, links: Sequence[_Link], x_shape: tuple[int, ...]) -> None:
-        self.assigned = [link.layer._assigned for link in links]
+    def __init__(self, links: Sequence[_Link], assigned: list[int], x_shape: tuple[int, ...]) -> None:
+        self.assigned = assigned
         self.weights: list[Variable] = []
         self.chain: Any = None
         chain = chain_for(x_shape)
@@ -56,7 +57,7 @@ class Chain:
     def __init__(self, parts: Sequence[Callable[..., Any]]) -> None:
         self._parts = tuple(parts)
         self._links = [link for part in parts for link in _links(part) or ()]
-        self._layers = [link.layer for link in self._links]
+        self._layers = [layer for link in self._links for layer in (link.border, link.layer) if layer is not None]
         self._plans: dict[tuple[int, ...], _Plan] = {}
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -77,7 +78,7 @@ class Chain:
     def _planned(self, x_shape: tuple[int, ...]) -> _Plan:
         if len(self._plans) >= _MOST_PLANS:
             self._plans.clear()
-        plan = _Plan(self._links, x_shape)
+        plan = _Plan(self._links, [layer._assigned for layer in self._layers], x_shape)
         if all(layer.built for layer in self._layers):
             self._plans[x_shape] = plan
         return plan
@@ -90,7 +91,7 @@ def with_chains(steps: list[Step], kept: set[int]) -> list[Step]:
     row: list[Step] = []
     for step in steps:
         follows = row and step.plain == row[-1].outputs[0] not in kept and len(read[row[-1].outputs[0]]) == 1
-        if row and not (follows and _fits(step)):
+        if row and not (follows and _fits(step) and not _regrouped(row[-1], step)):
             found += _joined(row)
             row = []
         if _fits(step):
@@ -101,7 +102,8 @@ def with_chains(steps: list[Step], kept: set[int]) -> list[Step]:
 
 
 def _joined(row: list[Step]) -> list[Step]:
-    if sum(len(_links(step.compute) or ()) for step in row) < 2:
+    links = [link for step in row for link in _links(step.compute) or ()]
+    if len(links) < 2 or all(type(link.layer) in RESHAPING for link in links):  # what computes nothing is no operation
         return row
     all_layers = tuple(layer for step in row for layer in step.layers)
     first, last = row[0], row[-1]
@@ -111,6 +113,11 @@ def _joined(row: list[Step]) -> list[Step]:
 def _fits(step: Step) -> bool:
     single = type(step.plain) is int and len(step.outputs) == 1
     return single and not penalised(step) and _links(step.compute) is not None
+
+
+def _regrouped(step: Step, following: Step) -> bool:
+    """Whether largest values are taken of other channels than those of the layers before, whose biases have sums."""
+    return type(step.compute) is layers.Reshape and type(following.compute) in MAX_POOLINGS
 
 
 def _links(part: Any) -> list[_Link] | None:
@@ -135,7 +142,7 @@ def _add(chain: Any, link: _Link, weights: list[Variable]) -> bool:
         return False
     if type(layer) in WEIGHTED:
         return _add_weighted(chain, link, weights)
-    if type(layer) in (layers.Flatten, layers.Reshape):
+    if type(layer) in RESHAPING:
         chain.reshape(layer.compute_output_shape(chain.y_shape))
     else:
         chain.pooling(type(layer) in MAX_POOLINGS, layer.pool_size, layer.strides, layer.padding)
