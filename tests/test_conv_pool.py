@@ -287,3 +287,20 @@ def test_a_profile_has_a_row_for_both(rng):
     assert rows[1].multiply_adds == 2 * 36 * 25 * 16 * 8
     assert rows[1].backward_seconds > 0
     assert rows[0].output_bytes == 2 * 100 * 16 * 4
+
+
+@pytest.mark.parametrize("training", [False, True])
+def test_layers_that_were_given_another_call(rng, training):
+    x = rng.random((2, 20, 20, 1)).astype(np.float32)
+    convolution, pooling = layers.Conv2D(16, 3, activation="relu"), layers.MaxPooling2D()
+    model = Sequential([layers.Input((20, 20, 1)), convolution, pooling])
+    assert [type(step.compute) for step in model._known_graph().steps] == [PooledConvolution]
+    joined = np.asarray(model(x, training=training))
+    pooling.call = lambda y: y[:, ::2, ::2]
+    first = np.asarray(convolution(x))[:, ::2, ::2]
+    assert not np.array_equal(first, joined)
+    np.testing.assert_array_equal(np.asarray(model(x, training=training)), first)
+    del pooling.call
+    pooling.input_spec = layers.InputSpec(max_ndim=3)
+    with pytest.raises(ValueError, match="MaxPooling2D"):
+        model(x, training=training)

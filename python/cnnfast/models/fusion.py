@@ -143,11 +143,14 @@ class PooledConvolution:
             if parts is None:
                 return None
             layer, activation = parts
+            inner = weighted_layer(layer)
         else:
             inner = weighted_layer(layer)
             if inner._after is not None or not inner.built:
                 return None
             activation = inner._fused
+        if not (_as_its_class(inner) and _as_its_class(self._pooling)):
+            return None
         return layer.pooled(x, layer.kernel, layer.bias, activation, self._pooling)
 
 
@@ -162,6 +165,11 @@ class NormalizedSum:
         x, shortcut = x if self.has_shortcut else (x, None)
         with self.layer.naming_errors():
             return self.layer.normalized(x, bool(training), self.activation, shortcut)
+
+
+def _as_its_class(layer: Any) -> bool:
+    """Whether a layer was not given another `call`, something to ask of its input, or another place for channels."""
+    return "call" not in vars(layer) and layer.input_spec is None and layer.data_format == "channels_last"
 
 
 def fused(steps: list[Step], kept: Iterable[int]) -> list[Step]:
