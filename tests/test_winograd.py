@@ -165,12 +165,13 @@ def test_unknown_algorithm():
         ops.conv2d(np.ones((1, 9, 9, 8)), np.ones((3, 3, 8, 8)), algorithm="fft")
 
 
-def test_strict_precision_turns_it_off():
-    shape = ((1, 56, 56, 64), (3, 3, 64, 64))
-    assert "winograd" in ops.conv_algorithms(*shape)["forward"]
+@pytest.mark.parametrize("groups", [1, 2])
+def test_strict_precision_turns_it_off(groups):
+    shape = ((8, 56, 56, 64 * groups), (3, 3, 64, 64 * groups))
+    assert "winograd" in ops.conv_algorithms(*shape, groups=groups)["forward"]
     set_precision("strict")
     try:
-        assert set(ops.conv_algorithms(*shape).values()) == {"direct"}
+        assert set(ops.conv_algorithms(*shape, groups=groups).values()) == {"direct"}
     finally:
         set_precision("fast")
     with pytest.raises(ValueError, match="set_precision: precision must be 'fast' or 'strict', got 'exact'"):
