@@ -244,14 +244,6 @@ def test_layers_that_only_reshape_are_no_chain():
     assert by_both_ways((4, 4, 3), [layers.Flatten(), layers.Reshape((6, 8)), layers.Dense(2)])[1] == 1
 
 
-def test_largest_values_of_other_channels_than_the_layer_before_has():
-    row = [layers.Dense(64, activation="relu"), layers.Reshape((4, 4, 4)), layers.MaxPooling2D(), layers.Flatten()]
-    for batch in (1, 5):
-        assert by_both_ways((5,), row, batch)[1] == 2
-    row = [layers.Conv2D(4, 3), layers.ReLU(), layers.Reshape((8, 4, 2)), layers.Reshape((8, 8)), layers.MaxPooling1D()]
-    by_both_ways((6, 6, 2), row)
-
-
 def test_a_border_that_is_changed_later_on():
     row = [layers.ZeroPadding2D(1), layers.Conv2D(3, 3, activation="relu"), layers.Conv2D(2, 3)]
     model, count = by_both_ways((9, 9, 2), row)

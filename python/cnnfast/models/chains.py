@@ -91,7 +91,7 @@ def with_chains(steps: list[Step], kept: set[int]) -> list[Step]:
     row: list[Step] = []
     for step in steps:
         follows = row and step.plain == row[-1].outputs[0] not in kept and len(read[row[-1].outputs[0]]) == 1
-        if row and not (follows and _fits(step) and not _regrouped(row[-1], step)):
+        if row and not (follows and _fits(step)):
             found += _joined(row)
             row = []
         if _fits(step):
@@ -113,11 +113,6 @@ def _joined(row: list[Step]) -> list[Step]:
 def _fits(step: Step) -> bool:
     single = type(step.plain) is int and len(step.outputs) == 1
     return single and not penalised(step) and _links(step.compute) is not None
-
-
-def _regrouped(step: Step, following: Step) -> bool:
-    """Whether largest values are taken of other channels than those of the layers before, whose biases have sums."""
-    return type(step.compute) is layers.Reshape and type(following.compute) in MAX_POOLINGS
 
 
 def _links(part: Any) -> list[_Link] | None:
