@@ -223,6 +223,10 @@ def test_a_file_with_a_top_for_a_network_without(tmp_path):
     torch.save(state, path)
     with pytest.raises(ValueError, match=r"MobileNetV2: .*net\.pth has nothing for features_17_conv_2/kernel"):
         applications.MobileNetV2(**what, weights=path)
+    deeper = {**module.state_dict(), "features.16.conv.4.weight": torch.zeros(3)}
+    torch.save(deeper, path)
+    with pytest.raises(ValueError, match=r"net\.pth is of another network, it also has features\.16\.conv\.4\.weight"):
+        applications.MobileNetV2(**what, weights=path)
 
 
 def test_alexnet():

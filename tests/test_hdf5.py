@@ -292,6 +292,40 @@ def test_a_chunk_that_lies(libver):
 
 
 @pytest.mark.parametrize("libver", ["earliest", "latest"])
+def test_arrays_with_several_names(libver):
+    def fill(file):
+        file["in/x"] = np.arange(5, dtype="f4")
+        file["y"] = file["in/x"]
+        file["in/again"] = file["/"]
+
+    data = written(fill, libver)
+    for path in ("in/x", "y"):
+        same_as_h5py(data, path)
+    assert Contents(data).names("in") == ["x"]
+    assert Contents(data).names("") == ["y"]
+
+
+def test_compressed_twice_a_chunk_grows_no_more_than_once():
+    """A few hundred bytes that claim to be 32 MB."""
+
+    def fill(file):
+        properties = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+        properties.set_chunk((1 << 23,))
+        properties.set_deflate(9)
+        properties.set_deflate(9)
+        space = h5py.h5s.create_simple((1 << 23,))
+        made = h5py.h5d.create(file.id, b"x", h5py.h5t.IEEE_F32LE, space, properties)
+        stored = zlib.compress(zlib.compress(b"\0" * (1 << 25), 9), 9)
+        h5py.Dataset(made).id.write_direct_chunk((0,), stored)
+        file.create_dataset("y", data=np.arange(9.0), compression="gzip")
+
+    contents = Contents(written(fill, "latest"))
+    with pytest.raises(ValueError, match="damaged: a compressed chunk"):
+        contents.array("x", (1 << 23,))
+    np.testing.assert_array_equal(contents.array("y", (9,)), np.arange(9))
+
+
+@pytest.mark.parametrize("libver", ["earliest", "latest"])
 @pytest.mark.parametrize("name", ["keras2.h5", "keras3.h5", "keras3.weights.h5"])
 def test_models_that_somebody_has_compressed(tmp_path, libver, name):
     """Files of Keras, copied with h5py's filters, order of creation and a link to everything from a large group."""

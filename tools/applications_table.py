@@ -60,7 +60,7 @@ Multiply-adds are those of convolutions and dense layers, for one image.
   `MobileNetV2(style="torchvision")` has torchvision's borders, normalization and names.
 - *Weights.* VGG, Inception, Xception, DenseNet, MobileNet and ResNet in Keras's style take Keras's files, AlexNet,
   SqueezeNet, GoogLeNet, and ResNet and MobileNetV2 in torchvision's style torchvision's, as
-  `ResNet18(weights="resnet18-f37072fd.pth")`. Without the top, they take the files of whole networks too.
+  `ResNet18(weights="resnet18-f37072fd.pth")`. Without the top, PyTorch's files of whole networks fit too.
 - *Arguments* are those of Keras's applications: `include_top`, `weights`, `input_tensor`, `input_shape`, `pooling`,
   `classes`, `classifier_activation`, `name`, and `alpha`, `depth_multiplier` and `dropout` where Keras has them.
 - *Images* are prepared by `preprocess_input` of the network's module, such as `applications.resnet50.preprocess_input`;

@@ -201,9 +201,18 @@ def _load_features(owner: str, model: Model, path: PathLike) -> None:
     """Weights from a file of a whole network, whose top is not wanted: PyTorch's files come with it."""
     from cnnfast.interop.torch.weights import load_torch_weights
 
-    missing = load_torch_weights(model, path, strict=False).missing
-    if missing:
-        raise ValueError(f"{owner}: {os.fspath(path)} has nothing for {', '.join(missing[:5])}")
+    report = load_torch_weights(model, path, strict=False)
+    if report.missing:
+        raise ValueError(f"{owner}: {os.fspath(path)} has nothing for {', '.join(report.missing[:5])}")
+    # A top is a part by itself; what lies among the parts that fit belongs to a deeper network.
+    used, unused = [row.source.split(".") for row in report.loaded], [name.split(".") for name in report.unused]
+    names = [*used, *unused]
+    longest = max(map(len, names), default=0)
+    depth = next((n for n in range(1, longest + 1) if len({tuple(name[:n]) for name in names}) > 1), longest)
+    fitting = {tuple(name[:depth]) for name in used}
+    more = [".".join(name) for name in unused if tuple(name[:depth]) in fitting]
+    if more:
+        raise ValueError(f"{owner}: {os.fspath(path)} is of another network, it also has {', '.join(more[:5])}")
 
 
 def _check_activation(owner: str, activation: Any) -> None:

@@ -42,20 +42,23 @@ class Contents:
         self._collect()
 
     def _collect(self) -> None:
-        """Every object once, even where links lead in circles."""
-        met: set[int] = set()
+        """Every group once, even where links lead in circles, and arrays by all their names."""
+        met: dict[int, Array | None] = {}
         pending = [("", self._objects.root, 0)]
         while pending:
             path, header, depth = pending.pop()
             if header in met:
+                again = met[header]
+                if again is not None:
+                    self.arrays[path] = again
                 continue
-            met.add(header)
+            met[header] = None
             try:
                 found = self._objects.read(header)
             except ValueError as error:
                 raise ValueError(f"{path!r}: {error}" if path else str(error)) from error
             if isinstance(found, Array):
-                self.arrays[path] = found
+                self.arrays[path] = met[header] = found
                 continue
             if depth > _DEEPEST:
                 raise ValueError(f"groups are nested more than {_DEEPEST} deep")

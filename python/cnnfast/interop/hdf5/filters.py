@@ -67,7 +67,8 @@ def undo(filters: Sequence[Filter], skipped: int, stored: memoryview, size: int)
         ValueError: they are damaged, become more than that, or are compressed in another way.
     """
     data: bytes | memoryview = stored
-    most = size + size // 1000 + 64 + 4 * len(filters)  # in between: data that does not compress grows a little
+    # In between, data that does not compress grows a little; compressed twice, a few bytes could become anything.
+    most = min(size + size // 1000 + 64 + 4 * len(filters), _LARGEST_EXPANSION * len(stored))
     for position in reversed(range(len(filters))):
         number, values = filters[position]
         if skipped >> position & 1:
