@@ -99,6 +99,18 @@ ROWS = {
             lambda: layers.MaxPooling2D(),
         ),
     ),
+    "other channels in between": (
+        (8, 8, 3),
+        (
+            lambda: layers.Conv2D(6, 3, activation="relu"),
+            lambda: layers.Reshape((12, 6, 3)),
+            lambda: layers.MaxPooling2D(),
+            lambda: layers.Flatten(),
+            lambda: layers.Dense(40, activation="relu6"),
+            lambda: layers.Reshape((20, 2)),
+            lambda: layers.MaxPooling1D(3, strides=2),
+        ),
+    ),
     "large windows": (
         (20, 20, 1),
         (lambda: layers.Conv2D(2, 3, activation="relu"), lambda: layers.MaxPooling2D(17, strides=1)),
