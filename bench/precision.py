@@ -35,8 +35,9 @@ Made by `python -m bench.precision`, here with the instruction set {{isa}}."""
 def exact(x: np.ndarray, w: np.ndarray, dy: np.ndarray) -> dict[str, np.ndarray]:
     """The three passes in float64, tap by tap."""
     x, w, dy = (a.astype(np.float64) for a in (x, w, dy))
-    pad = w.shape[0] // 2
-    padded = np.pad(x, [(0, 0), (pad, pad), (pad, pad), (0, 0)])
+    pad = (w.shape[0] - 1) // 2  # before: windows of an even size reach further behind
+    reach = (pad, w.shape[0] // 2)
+    padded = np.pad(x, [(0, 0), reach, reach, (0, 0)])
     y, d_padded, dw = np.zeros(dy.shape), np.zeros(padded.shape), np.zeros(w.shape)
     for i, j in np.ndindex(*w.shape[:2]):
         window = (slice(None), slice(i, i + SIZE), slice(j, j + SIZE))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, TypeGuard, Union
 
 import numpy as np
@@ -350,10 +351,21 @@ class Variable(Value):
         return self.assign(self._value - to_float32(delta, f"Variable {self.name}", "delta"))
 
     def updated_in_place(self) -> FloatArray:
-        """The array itself, for an optimiser that is about to overwrite it; tapes that captured it notice."""
+        """The array itself, which was or is about to be overwritten; tapes that captured it notice."""
         self._version += 1
         self._changes += 1
         return self._value
+
+    @contextmanager
+    def overwritten(self) -> Iterator[FloatArray]:
+        """A block that overwrites the array itself: tapes that captured it, and what was made of it, notice at its end.
+
+        Not before: what another thread made of half of the new values would seem to be up to date.
+        """
+        try:
+            yield self._value
+        finally:
+            self.updated_in_place()
 
     @property
     def changes(self) -> int:

@@ -20,7 +20,7 @@ from cnnfast.configured import taken_by_constructor
 from cnnfast.layers.described import Described
 from cnnfast.layers.input_spec import check_input_spec
 from cnnfast.layers.inputs import as_arrays, is_tuple_of, open_batch
-from cnnfast.layers.penalties import Penalised
+from cnnfast.layers.penalties import Penalised, note_assigned_setting
 from cnnfast.naming import reserved_name, unique_name
 from cnnfast.symbolic import (
     Node,
@@ -317,11 +317,11 @@ class Layer(Described, Penalised):
             self._own(name, value)
         super().__setattr__(name, value)
         if name not in _FOUND:
-            self._forget_found()
+            self._forget_found(name)
 
     def __delattr__(self, name: str) -> None:
         super().__delattr__(name)
-        self._forget_found()
+        self._forget_found(name)
 
     def _own(self, name: str, variable: Variable) -> None:
         """Make a variable that is assigned to an attribute one of the layer's weights."""
@@ -336,10 +336,12 @@ class Layer(Described, Penalised):
             )
         (self._own_trained if variable.trainable else self._own_kept).append(variable)
 
-    def _forget_found(self) -> None:
+    def _forget_found(self, assigned: str) -> None:
         """Look through the attributes anew when they are next asked for."""
         self.__dict__["_parts"] = self.__dict__["_metric_holders"] = None
         self.__dict__["_assigned"] = self._assigned + 1
+        if assigned in _SETTINGS and self.__dict__.get("built"):
+            note_assigned_setting()
 
     def sublayers(self) -> Iterator[Layer]:
         """The layers that this one holds in its attributes, in the order they were set."""
@@ -478,6 +480,11 @@ class SameShape(Layer):
 
 # What was found among the attributes.
 _FOUND = frozenset({"_parts", "_metric_holders"})
+# Attributes that say what a layer computes, which models ask for once.
+_SETTINGS = {
+    "activation", "call", "data_format", "dilation_rate", "groups", "max_value", "negative_slope", "padding",
+    "pool_size", "strides", "threshold",
+}  # fmt: skip
 # Attributes of every layer that hold other things.
 _NO_LAYERS = frozenset({"_parts", "_own_trained", "_own_kept", "_inbound_nodes", "_noted_losses", "_arguments"})
 

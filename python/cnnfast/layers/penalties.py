@@ -21,12 +21,17 @@ class _Noted:
     """Whether any layer ever added a loss: where none did, nobody needs to look for them at every call."""
 
     any = False
-    assigned_activities = 0
+    assigned_settings = 0
 
 
-def assigned_activity_regularizers() -> int:
-    """How often a layer's activity regularizer was assigned: who joined layers without one has to look again."""
-    return _Noted.assigned_activities
+def assigned_settings() -> int:
+    """How often an attribute that says what a layer does was assigned: who joined layers has to look again."""
+    return _Noted.assigned_settings
+
+
+def note_assigned_setting() -> None:
+    """Count one more of them."""
+    _Noted.assigned_settings += 1
 
 
 class Penalised(Configured):
@@ -117,7 +122,7 @@ class Penalised(Configured):
     @activity_regularizer.setter
     def activity_regularizer(self, value: regularizers.RegularizerLike) -> None:
         self._activity_regularizer = regularizers.get(value)
-        _Noted.assigned_activities += 1
+        note_assigned_setting()
 
     # Losses
 

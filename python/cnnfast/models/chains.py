@@ -151,6 +151,8 @@ def _add_weighted(chain: Any, link: _Link, weights: list[Variable]) -> bool:
         if parts is None:
             return False
         activation = parts[1]
+    if not all(w is None or isinstance(w, Variable) for w in (layer.kernel, layer.bias)):
+        return False  # a program has put an array in the place of a weight
     kind, alpha = fused_activation(layer.name, activation)
     shape, has_bias = layer.kernel.shape, layer.bias is not None
     if type(layer) is layers.Dense:

@@ -19,7 +19,6 @@ from cnnfast.models.fusion import (
     applied,
     fusable_activation,
     joined,
-    penalised,
     plain_layers,
     weighted_layer,
 )
@@ -44,10 +43,11 @@ class FoldedLayer:
     def __call__(self, x: Any, training: bool | None = None) -> Any:
         """The normalized and activated output."""
         layer, norm = self._layer, self._normalization
-        if not layer.weighted_alone():  # it was given an activation since
-            return applied(norm.normalized(layer(x), False), self._activation)
         sources = (layer.kernel, layer.bias, norm.gamma, norm.beta, norm.moving_mean, norm.moving_variance)
-        made = self._ready.of(layer, self._activation, sources, norm.epsilon, self._folded)
+        alone = layer.weighted_alone()
+        made = self._ready.of(layer, self._activation, sources, norm.epsilon, self._folded) if alone else None
+        if made is None:  # it was given an activation since, or arrays in the place of weights
+            return applied(norm.normalized(layer(x), False), self._activation)
         if is_float32(x):
             try:
                 return made.compute(x)
@@ -96,7 +96,7 @@ def folded(steps: Iterable[Step], kept: Iterable[int]) -> list[Step]:
             continue
         following = used.get(step.outputs[0], [])
         found = _normalization(following[0]) if len(following) == 1 else None
-        if found is None or penalised(step, following[0]):
+        if found is None or not plain_layers(step, following[0]):
             continue
         both = step.layers + following[0].layers
         compute = FoldedLayer(layer, *found)

@@ -256,8 +256,14 @@ def _with_pooling(step: Step, following: Step) -> Step | None:
 
 
 def plain_layers(*steps: Step) -> bool:
-    """Whether calls have nothing to them but their inputs, and layers no penalty on what they return."""
-    return all(step.plain is not None or _summed(step) for step in steps) and not penalised(*steps)
+    """Whether calls have nothing to them but their inputs, and layers neither a penalty nor another `call`."""
+    plain = all(step.plain is not None or _summed(step) for step in steps) and not penalised(*steps)
+    return plain and not any(overridden(layer) for step in steps for layer in step.layers)
+
+
+def overridden(layer: Any) -> bool:
+    """Whether a program gave this one layer another `call` than its class has."""
+    return "call" in vars(layer)
 
 
 def penalised(*steps: Step) -> bool:

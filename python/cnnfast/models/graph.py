@@ -11,7 +11,7 @@ import numpy as np
 from cnnfast.autograd import Value, is_recording, to_float32
 from cnnfast.layers.base import Layer
 from cnnfast.layers.core import InputLayer
-from cnnfast.layers.penalties import assigned_activity_regularizers
+from cnnfast.layers.penalties import assigned_settings
 from cnnfast.models.chains import with_chains
 from cnnfast.models.folding import folded
 from cnnfast.models.fusion import fused
@@ -130,9 +130,9 @@ class Graph:
     @property
     def steps(self) -> list[Step]:
         """The calls in order, joined where one pass computes several."""
-        now = assigned_activity_regularizers()
+        now = assigned_settings()
         if self._planned_at != now:
-            # What a layer returns between joined ones cannot be penalised.
+            # Between joined layers nothing can be penalised, and what they do is known to who joined them.
             self._steps, self._folded, self._chained, self._planned_at = self._plan(), None, None, now
         return self._steps
 
@@ -143,18 +143,19 @@ class Graph:
 
     def inference_steps(self) -> list[Step]:
         """The steps with normalization folded into the weights before it."""
-        steps = self.steps
-        if self._folded is None:
-            self._folded = folded(steps, self._output_slots)
-        return self._folded
+        steps, found = self.steps, self._folded
+        if found is None:
+            found = self._folded = folded(steps, self._output_slots)
+        return found
 
     def recorded_steps(self) -> list[Step]:
         """The steps with those in a row joined to chains: quicker where a tape notes them down."""
-        steps = self.steps
-        if self._chained is None:
-            self._chained = with_chains(steps, set(self._output_slots))
-            note_last_uses(self._chained, self._output_slots)
-        return self._chained
+        steps, found = self.steps, self._chained
+        if found is None:
+            found = with_chains(steps, set(self._output_slots))
+            note_last_uses(found, self._output_slots)
+            self._chained = found
+        return found
 
     def run(
         self,

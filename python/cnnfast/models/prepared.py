@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from cnnfast import activations, layers
 from cnnfast.autograd import FloatArray, Variable, is_float32
 from cnnfast.layers.operation import OperationLayer
-from cnnfast.models.fusion import PooledConvolution, WeightedActivation, applied, weighted_layer
+from cnnfast.models.fusion import PooledConvolution, WeightedActivation, applied, overridden, weighted_layer
 from cnnfast.models.steps import Step
 from cnnfast.ops._fusion import Fused
 from cnnfast.ops._prepared import INFERENCE_ACTIVATIONS, Prepared, sum_of_two
@@ -44,8 +44,8 @@ class ReadyWeights:
         sources: tuple[Variable | None, ...],
         others: Any,
         weights: Callable[[], tuple[FloatArray, FloatArray | None]],
-    ) -> _Made:
-        """What is ready for these variables' present values.
+    ) -> _Made | None:
+        """What is ready for these variables' present values; None where one is an array, whose changes nobody counts.
 
         Args:
             layer: what computes, with a border or without.
@@ -54,7 +54,10 @@ class ReadyWeights:
             others: what else they depend on.
             weights: makes the kernel and the bias.
         """
-        made_at = (activation, others, *[None if v is None else (id(v), v.changes) for v in sources])
+        try:
+            made_at = (activation, others, *[None if v is None else (id(v), v.changes) for v in sources])
+        except AttributeError:  # a program has put an array in the place of a variable
+            return None
         made = self._made
         if made is None or made.made_at != made_at:
             # In one assignment, and noted as of before: threads may be here at once, and one may change a variable.
@@ -83,9 +86,11 @@ class PreparedLayer:
         sources = (layer.kernel, layer.bias)
         try:
             made = self._ready.of(layer, activation, sources, None, lambda: _values(*sources))
-            return made.compute(x)
+            if made is not None:
+                return made.compute(x)
         except (ValueError, TypeError):
-            return self.compute(x, training=training)  # which tells what is wrong, and whose error it is
+            pass  # what comes now tells what is wrong, and whose error it is
+        return self.compute(x, training=training)
 
     def _parts(self) -> tuple[Any, Fused] | None:
         """What is computed, and the activation that the engine applies; None where there is more to it."""
@@ -142,7 +147,7 @@ def prepared(compute: Any) -> Any:
     """The same with its weights ready, where it is a layer whose weights can be."""
     if type(compute) is PooledConvolution:
         return compute.with_alone(prepared)
-    if type(compute) is layers.Add and compute.activity_regularizer is None:
+    if type(compute) is layers.Add and compute.activity_regularizer is None and not overridden(compute):
         return PlainSum(compute)
-    parts = compute.layer if isinstance(compute, WeightedActivation) else compute
-    return compute if weighted_layer(parts) is None else PreparedLayer(compute)
+    layer = weighted_layer(compute.layer if isinstance(compute, WeightedActivation) else compute)
+    return compute if layer is None or overridden(layer) else PreparedLayer(compute)

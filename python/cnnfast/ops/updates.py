@@ -41,11 +41,19 @@ def _update(
         for g, v in zip(gradients, variables, strict=True)
     ]
     values = [[x._value if isinstance(x, Variable) else x for x in each] for each in slots.values()]
+    refused = False
     try:
         engine([v._value for v in variables], arrays, *values)
     except (TypeError, ValueError):
+        refused = True
         _require_fit(op, variables, arrays, slots)
         raise
+    finally:  # also where the user interrupts: the engine has written by then
+        if not refused:
+            _note_updates(variables, slots)
+
+
+def _note_updates(variables: Sequence[Variable], slots: dict[str, Sequence[Slot]]) -> None:
     for variable in variables:
         variable.updated_in_place()
     for each in slots.values():

@@ -342,9 +342,8 @@ class Optimizer(State):
     def _decay(self, variables: Sequence[Variable], part: float) -> None:
         for variable in variables:
             if self._decays(variable):
-                value = variable.updated_in_place()
                 # Not value * (1 - part): float32 would round much of a small part away.
-                with np.errstate(all="ignore"):
+                with np.errstate(all="ignore"), variable.overwritten() as value:
                     value -= value * np.float32(part)
 
     def _decays(self, variable: Variable) -> bool:
@@ -414,7 +413,8 @@ class Optimizer(State):
             if variable._key not in self._indices:
                 raise ValueError(f"{self.name}: there is no average of {variable.name}, it was not optimized")
         for average, variable in zip(self._arrays(AVERAGE, variables), variables, strict=True):
-            np.copyto(variable.updated_in_place(), average)
+            with variable.overwritten() as value:
+                np.copyto(value, average)
 
     # Configuration
 

@@ -43,9 +43,9 @@ class Elementwise(Optimizer):
         kept = [self._arrays(name, variables) for name in self.step_slots]
         with np.errstate(all="ignore"):
             for i, variable in enumerate(variables):
-                arrays = [variable.updated_in_place(), slopes[i], *(slot[i] for slot in kept)]
-                for w, g, *slots in blocks(arrays):
-                    self.step(w, g, slots, learning_rate)
+                with variable.overwritten() as value:
+                    for w, g, *slots in blocks([value, slopes[i], *(slot[i] for slot in kept)]):
+                        self.step(w, g, slots, learning_rate)
 
     @property
     def step_slots(self) -> tuple[str, ...]:

@@ -77,7 +77,7 @@ class Lamb(Optimizer):
 
     def update_step(self, gradient: FloatArray, variable: Variable, learning_rate: float) -> None:  # noqa: D102
         slots = [self._arrays(name, [variable])[0] for name in ("momentum", "velocity")]
-        w, g, m, v = (a.reshape(-1) for a in (variable.updated_in_place(), gradient, *slots))
+        g, m, v = (a.reshape(-1) for a in (gradient, *slots))
         count = self._steps() + 1
         follow_moments(m, v, g, self.beta_1, self.beta_2)
         root = v * np.float32(1.0 / (1.0 - self.beta_2**count))
@@ -85,7 +85,8 @@ class Lamb(Optimizer):
         root += np.float32(self.epsilon)
         step = m * np.float32(1.0 / (1.0 - self.beta_1**count))
         step /= root
-        length, stride = float(np.linalg.norm(w)), float(np.linalg.norm(step))
+        length, stride = float(np.linalg.norm(variable._value)), float(np.linalg.norm(step))
         ratio = length / stride if length > 0.0 and stride > 0.0 else 1.0
         step *= np.float32(learning_rate * ratio)
-        w -= step
+        with variable.overwritten() as value:
+            value.reshape(-1)[:] -= step

@@ -59,4 +59,5 @@ def _listening(layers: Sequence[Any], listener: Callable[[Any, Any], None]) -> I
         yield
     finally:
         for layer in layers:
-            vars(layer).pop("call", None)
+            if "call" in vars(layer):
+                del layer.call
