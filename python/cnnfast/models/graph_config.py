@@ -15,7 +15,7 @@ from cnnfast.configured import serialize
 from cnnfast.layers.base import Layer
 from cnnfast.layers.core import InputLayer
 from cnnfast.models.graph import Graph
-from cnnfast.registration import get_registered_name
+from cnnfast.models.sharing import layer_entry
 from cnnfast.structure import leaves
 from cnnfast.symbolic import KerasTensor, Node
 
@@ -63,9 +63,7 @@ def graph_config(graph: Graph) -> dict[str, Any]:
     return {
         "layers": [
             {
-                "class_name": get_registered_name(type(layer)),
-                "config": layer.get_config(),
-                "name": layer.name,
+                **layer_entry(layer),
                 "inbound_nodes": [
                     {"args": [argument(a) for a in node.args], "kwargs": argument(node.kwargs)} for node in nodes
                 ],

@@ -12,6 +12,7 @@ from cnnfast.autograd import to_float32
 from cnnfast.layers.base import Layer
 from cnnfast.layers.operation import OperationLayer
 from cnnfast.models.graph import Graph
+from cnnfast.models.sharing import numbering
 from cnnfast.models.trainer import Trainer
 from cnnfast.registration import get_registered_name
 from cnnfast.structure import map_leaves
@@ -372,7 +373,8 @@ class Model(Trainer, Layer):
 
     def to_json(self, **kwargs: Any) -> str:
         """The architecture as JSON, for `cnnfast.models.model_from_json`; `kwargs` are those of `json.dumps`."""
-        return json.dumps({"class_name": get_registered_name(type(self)), "config": self.get_config()}, **kwargs)
+        with numbering(self):
+            return json.dumps({"class_name": get_registered_name(type(self)), "config": self.get_config()}, **kwargs)
 
 
 def _zeros(shapes: Any) -> Any:

@@ -32,6 +32,7 @@ from cnnfast.models.files import (
     write_atomically,
     zeros_within,
 )
+from cnnfast.models.sharing import made_before, making_once, note_made, numbering
 from cnnfast.models.training_state import PREFIX, restore_state, state_arrays, state_config
 from cnnfast.naming import reserved_name
 from cnnfast.registration import get_registered_name, known_objects
@@ -73,12 +74,12 @@ def save_model(
         raise ValueError(f"{model.name}: a model without weights cannot be saved; build it first")
     named = named_weights(model)
     arrays: Arrays = {name: variable.numpy() for name, variable in named.items()}
+    with numbering(model):
+        architecture = {"class_name": get_registered_name(type(model)), "config": model.get_config()}
     header = {
         "format": FORMAT,
         "version": str(VERSION),
-        "architecture": _json(
-            {"class_name": get_registered_name(type(model)), "config": model.get_config()}, "the architecture"
-        ),
+        "architecture": _json(architecture, "the architecture"),
         "user": _json(dict(metadata or {}), "metadata"),
         ORDER: _json(list(named), "names"),
     }
@@ -119,7 +120,7 @@ def load_model(
         elements = sum(_elements(file.get_slice(name).get_shape()) for name in names)
         with damage_as_value_error(filepath):
             architecture = json.loads(header["architecture"])
-            with initial_weights_from(zeros_within(elements)):
+            with initial_weights_from(zeros_within(elements)), making_once():
                 model: Any = layer_from_config(architecture, custom_objects)
             if not model.built and "built_for" in header:
                 with initial_weights_from(zeros_within(elements)):
@@ -177,6 +178,9 @@ def layer_from_config(entry: Mapping[str, Any], custom_objects: Mapping[str, Any
         return made
     if not isinstance(entry, Mapping) or not isinstance(entry.get("config"), Mapping):
         raise ValueError(f"a layer expects class_name and config, got {entry!r}")
+    before = made_before(entry)
+    if before is not None:
+        return before
     name = entry.get("class_name")
     known: dict[Any, Any] = {
         **layers.BUILT_IN,
@@ -198,6 +202,7 @@ def layer_from_config(entry: Mapping[str, Any], custom_objects: Mapping[str, Any
         raise ValueError(f"{name}: {error}") from error
     if "name" not in entry["config"] and isinstance(entry.get("name"), str) and isinstance(layer, Layer):
         layer.name = reserved_name(entry["name"])  # a constructor that takes no name
+    note_made(entry, layer)
     return layer
 
 
@@ -221,7 +226,8 @@ def model_from_json(json_string: str, custom_objects: Mapping[str, Any] | None =
         8
     """
     try:
-        return layer_from_config(json.loads(json_string), custom_objects)
+        with making_once():
+            return layer_from_config(json.loads(json_string), custom_objects)
     except (TypeError, KeyError, AttributeError) as error:
         raise ValueError(f"model_from_json: {error}") from error
 

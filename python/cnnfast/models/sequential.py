@@ -9,7 +9,7 @@ from cnnfast.layers.base import Layer, Shape
 from cnnfast.layers.core import InputLayer
 from cnnfast.models.graph import Graph
 from cnnfast.models.model import Model
-from cnnfast.registration import get_registered_name
+from cnnfast.models.sharing import layer_entry
 from cnnfast.symbolic import KerasTensor, is_shape
 
 
@@ -150,10 +150,7 @@ class Sequential(Model):
 
     def get_config(self) -> dict[str, Any]:
         """The layers' classes and configurations, and the input's shape where it is known."""
-        layers = [
-            {"class_name": get_registered_name(type(layer)), "config": layer.get_config(), "name": layer.name}
-            for layer in self._layers
-        ]
+        layers = [layer_entry(layer) for layer in self._layers]
         shape = list(self._between[0].shape) if self._between else None
         return {"name": self.name, "trainable": self._trainable, "layers": layers, "build_input_shape": shape}
 

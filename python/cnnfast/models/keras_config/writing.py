@@ -15,6 +15,7 @@ from cnnfast.models.keras_config.objects import OUR_PACKAGE
 from cnnfast.models.keras_config.operations import keras_operation
 from cnnfast.models.model import Model
 from cnnfast.models.sequential import Sequential
+from cnnfast.models.sharing import shared_layers
 from cnnfast.registration import get_registered_name
 from cnnfast.symbolic import is_shape, shapes_of
 
@@ -47,29 +48,7 @@ def to_keras_config(model: Any) -> dict[str, Any]:
         >>> config["class_name"], config["config"]["layers"][0]["config"]["batch_shape"]
         ('Sequential', [None, 3])
     """
-    return _entry(model, _met_often(model))
-
-
-def _met_often(model: Any) -> Shared:
-    """A number for each layer that several models, or parts of one, hold: readers make it once."""
-    met: dict[Any, int] = {}
-    pending = [model]
-    while pending:
-        holder = pending.pop()
-        if isinstance(holder, Sequential):
-            parts = holder._layers
-        elif isinstance(holder, Model):
-            graph = holder._graph_if_known()
-            parts = [] if graph is None else graph.layers
-        else:
-            parts = [part for part in (getattr(holder, "layer", None),) if isinstance(part, Layer)]
-        for part in parts:
-            if not isinstance(part, (InputLayer, OperationLayer)):
-                met[part] = met.get(part, 0) + 1
-                if met[part] == 1:
-                    pending.append(part)
-    often = [layer for layer, count in met.items() if count > 1]
-    return {layer: number for number, layer in enumerate(often, 1)}
+    return _entry(model, shared_layers(model))
 
 
 def _entry(layer: Any, shared: Shared) -> dict[str, Any]:
