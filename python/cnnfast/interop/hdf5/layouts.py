@@ -50,7 +50,7 @@ def read_layout(source: Source, start: int, shape: Shape, element_size: int) -> 
         ValueError: it is damaged, of another version, or leads to other arrays.
     """
     version, layout = source.numbers("<BB", start)
-    if version not in (3, 4):
+    if version not in (3, 4, 5):  # 5 is 4 with wider sizes in the indices, which tell how wide they are
         raise ValueError(f"arrays with a layout of version {version} are not read")
     if layout == 0:
         return Piece(start + 4, source.numbers("<H", start + 2)[0])
