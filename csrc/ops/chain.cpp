@@ -202,8 +202,8 @@ class Chain::Backward {
   void pooling(size_t i, float* to) {
     const ChainLink& link = chain_.link(i);
     const bool largest = link.kind == ChainLink::Kind::max_pooling;
-    // An activation's slope at a winner can be told from the maximum, and all others get no gradient. The bias is summed
-    // up over channels, which a reshape in between may have mixed.
+    // An activation's slope at a winner can be told from the maximum, and all others get no gradient. The bias is
+    // summed up over channels, which a reshape in between may have mixed.
     if (largest && i > 0 && chain_.link(i - 1).kind == ChainLink::Kind::convolution &&
         bent(chain_.link(i - 1).activation) && chain_.link(i - 1).conv.out_channels == link.pool.channels) {
       pass_activation(i - 1, output(i), link.y_size());
