@@ -16,6 +16,7 @@ namespace {
 
 constexpr int kPanelVectors = 2;
 constexpr int64_t kFusedSlots = 28, kFusedSlotsOfFewChannels = 20, kFusedSlotsOfGroups = 14;
+constexpr int64_t kFewChannels = 64;                    // whose products are so short that a call for each point counts
 constexpr int64_t kBundledChannels = 128;               // of groups that go through the steps together
 constexpr int64_t kPanelsPerGather = 2;                 // output channels that are transformed back together
 constexpr int64_t kFusedWeightFloats = (12 << 20) / 4;  // transformed weights that may be read again for each block
@@ -95,6 +96,7 @@ class WinogradLoops {
         in_place_(tiles.runs() == 1 && weights.panels().count() == 1 &&
                   whole_vectors(bundles_.most() * c.out_channels) <= slot_channels_ &&
                   (bundles_.most() == 1 || c.out_channels == c.source.channels)),
+        at_once_(in_place_ || (tiles.runs() == 1 && tiles.slots() == 1 && c.source.channels <= kFewChannels)),
         zeros_(static_cast<size_t>(slot_channels_)) {
     std::memset(zeros_.data(), 0, sizeof(float) * static_cast<size_t>(slot_channels_));
     for (int64_t run = 0; run < tiles.runs(); ++run) {
@@ -126,8 +128,8 @@ class WinogradLoops {
       for (int64_t i = 0; i < count; ++i) transform_column(bundle, begin + i, v + i * column_floats(), v_point);
       for (int64_t first = 0; first < panels; first += at_once) {
         const int64_t last = std::min(first + at_once, panels);
-        if (in_place_) {
-          multiply_in_place(bundle, count, v, v_point);
+        if (at_once_) {
+          multiply_points(bundle, first, last, count, v, v_point, m, m_point, m_width);
         } else {
           for (int64_t point = 0; point < kind_.points(); ++point) {
             multiply_panels(bundle, first, last, point, count, v + point * v_point, m + point * m_point, m_width);
@@ -155,7 +157,8 @@ class WinogradLoops {
 
   int64_t wanted_slots() const {
     if (together()) return kFusedSlotsOfGroups;
-    return c_.source.channels <= 64 ? kFusedSlotsOfFewChannels : kFusedSlots;
+    if (at_once_ && !in_place_) return kFusedSlots;
+    return c_.source.channels <= kFewChannels ? kFusedSlotsOfFewChannels : kFusedSlots;
   }
 
   // What a slot needs for the outputs of so many panels of each group.
@@ -212,22 +215,33 @@ class WinogradLoops {
   }
 
   // Small products, of which there are many: every point's at once.
-  void multiply_in_place(const GroupBundle& bundle, int64_t columns, float* v, int64_t v_point) const {
+  void multiply_points(const GroupBundle& bundle, int64_t first, int64_t last, int64_t columns, const float* v,
+                       int64_t v_point, float* m, int64_t m_point, int64_t m_slot) const {
+    const PanelGrid& panels = weights_.panels();
+    WinogradProducts p;
+    p.x_point = v_point;
+    p.x_slot = slot_floats_;
+    p.w_point = weights_.point_floats();
+    p.y_point = m_point;
+    p.y_slot = m_slot;
+    p.points = kind_.points();
+    p.slots = columns;
+    p.in = static_cast<int>(c_.source.channels);
     for (int64_t group = 0; group < bundle.groups; ++group) {
-      WinogradProducts p;
       p.x = v + group * c_.source.channels;
-      p.x_point = p.y_point = v_point;
-      p.x_slot = p.y_slot = slot_floats_;
-      p.w = weights_.at(bundle.first + group, 0, 0);
-      p.w_point = weights_.point_floats();
-      p.y = v + group * c_.out_channels;
-      p.points = kind_.points();
-      p.slots = columns;
-      p.in = static_cast<int>(c_.source.channels);
-      p.channels = static_cast<int>(c_.out_channels);
-      p.vectors = weights_.panels().vectors(0);
-      kernels().winograd_products(p);
+      for (int64_t panel = first; panel < last; ++panel) {
+        p.w = weights_.at(bundle.first + group, panel, 0);
+        p.y = m + group * c_.out_channels + (panel - first) * panels.width();
+        p.channels = products_channels(panel);
+        p.vectors = panels.vectors(panel);
+        kernels().winograd_products(p);
+      }
     }
+  }
+
+  // Behind a group's last channel lies the next group's first.
+  int products_channels(int64_t panel) const {
+    return together() ? weights_.panels().channels(panel) : weights_.panels().padded(panel);
   }
 
   void multiply_panels(const GroupBundle& bundle, int64_t first, int64_t last, int64_t point, int64_t columns,
@@ -254,8 +268,7 @@ class WinogradLoops {
     t.run_length = static_cast<int>(c_.source.channels);
     t.y_pixel = m_slot;
     t.pixels = (columns - 1) * tiles_.slots() + tiles_.outputs();
-    // Behind a group's last channel lies the next group's first.
-    t.channels = together() ? panels.channels(panel) : panels.padded(panel);
+    t.channels = products_channels(panel);
     t.vectors = panels.vectors(panel);
     t.activation = Activation::linear;
     kernels().conv_tile(t);
@@ -300,6 +313,7 @@ class WinogradLoops {
   GroupBundles bundles_;
   int64_t slot_channels_, slot_floats_;
   bool in_place_;  // products replace the values that they are of
+  bool at_once_;   // products of all points come from one call
   std::vector<int64_t> run_offsets_;
   Scratch zeros_;
 };
