@@ -113,7 +113,7 @@ def test_arguments_that_do_not_fit(rng):
 
 
 def test_sizes_do_not_pile_up(rng):
-    """Whatever the sizes, a layer keeps two forms at most; after a size that it forgot it is right all the same."""
+    """Whatever the sizes, a layer keeps three forms at most; after a size that it forgot it is right all the same."""
     _, w, b = arrays(rng, (3, 3), 1, c=64, k=64)
     prepared = prepared_convolution(2, w, b, 1, "same", 1, 1, None)
     seen = set()
@@ -122,7 +122,7 @@ def test_sizes_do_not_pile_up(rng):
         seen.add(prepared.algorithm(x.shape))
         expected = ops.conv2d(x, w, b, padding="same", algorithm="direct")
         np.testing.assert_allclose(prepared(x), expected, rtol=2e-4, atol=2e-4)
-        assert prepared.forms <= 2
+        assert prepared.forms <= 3
     assert len(seen) > 1
 
 

@@ -7,7 +7,7 @@
 namespace cnnfast {
 namespace {
 
-constexpr size_t kMostForms = 2;         // of a layer that sees inputs of several sizes
+constexpr size_t kMostForms = 3;         // of a layer that sees inputs of several sizes: panels and two transforms
 constexpr double kMostUses = 1000;       // beyond that, making a form takes less than a few percent of a call
 constexpr int64_t kSmallFloats = 16384;  // little memory, and making it is a parallel region of its own
 

@@ -38,21 +38,20 @@ class FoldedLayer:
 
     def __init__(self, layer: Any, normalization: layers.BatchNormalization, activation: Fused) -> None:
         self._layer, self._normalization, self._activation = layer, normalization, activation
-        self._ready = ReadyWeights()
+        self._ready = ReadyWeights.shared(layer, normalization, activation)
 
     def __call__(self, x: Any, training: bool | None = None) -> Any:
         """The normalized and activated output."""
         layer, norm = self._layer, self._normalization
         sources = (layer.kernel, layer.bias, norm.gamma, norm.beta, norm.moving_mean, norm.moving_variance)
+        what = (layer, self._activation, sources, norm.epsilon, self._folded)
         alone = layer.weighted_alone()
-        made = self._ready.of(layer, self._activation, sources, norm.epsilon, self._folded) if alone else None
+        y = self._ready.computed(x, *what) if alone and is_float32(x) else None
+        if y is not None:
+            return y
+        made = self._ready.of(*what) if alone else None
         if made is None:  # it was given an activation since, or arrays in the place of weights
             return applied(norm.normalized(layer(x), False), self._activation)
-        if is_float32(x):
-            try:
-                return made.compute(x)
-            except (ValueError, TypeError):
-                pass  # what comes now tells whose error it is
         with layer.naming_errors():
             if self._activation in INFERENCE_ACTIVATIONS:
                 return applied(layer.weighted(x, made.kernel, made.bias, None), self._activation)

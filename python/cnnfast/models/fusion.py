@@ -97,6 +97,11 @@ class WeightedActivation:
         """What is activated."""
         return self._layer
 
+    @property
+    def activation(self) -> Fused:
+        """What is applied."""
+        return self._activation
+
     def parts(self) -> tuple[Any, Fused] | None:
         """What is activated and how; None where the layer was given an activation since."""
         return (self._layer, self._activation) if self._layer.weighted_alone() else None

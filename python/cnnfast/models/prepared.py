@@ -7,15 +7,27 @@ other, that takes as long as the products; so inference keeps what was made of t
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
+from weakref import WeakValueDictionary
 
 from cnnfast import activations, layers
 from cnnfast.autograd import FloatArray, Variable, is_float32
+from cnnfast.layers.base import Layer
 from cnnfast.layers.operation import OperationLayer
-from cnnfast.models.fusion import PooledConvolution, WeightedActivation, applied, overridden, weighted_layer
+from cnnfast.layers.penalties import assigned_settings
+from cnnfast.models.fusion import (
+    PaddedConvolution,
+    PooledConvolution,
+    WeightedActivation,
+    applied,
+    overridden,
+    weighted_layer,
+)
 from cnnfast.models.steps import Step
 from cnnfast.ops._fusion import Fused
 from cnnfast.ops._prepared import INFERENCE_ACTIVATIONS, Prepared, sum_of_two
+
+_LATE = {name: getattr(activations, name) for name in sorted(INFERENCE_ACTIVATIONS)}
 
 
 class _Made(NamedTuple):
@@ -34,8 +46,36 @@ class ReadyWeights:
     Copies and pickles hold nothing of that: it is made anew where it is needed.
     """
 
+    # What lives, by what it is of: all calls of a layer that compute the same hold the same.
+    _shared: ClassVar[WeakValueDictionary[tuple[Any, ...], ReadyWeights]] = WeakValueDictionary()
+
     def __init__(self) -> None:
         self._made: _Made | None = None
+
+    @classmethod
+    def shared(cls, layer: Any, *others: Any) -> ReadyWeights:
+        """Those of a layer with its border and of what else its weights depend on.
+
+        Who holds them holds the layer and the others too, so that no other objects get their ids meanwhile.
+        """
+        border = layer.border.padding if isinstance(layer, PaddedConvolution) else None
+        owners = (weighted_layer(layer), *others)
+        # Assigning what a layer computes makes other weights of it.
+        key = (assigned_settings(), str(border), *[x if isinstance(x, (str, tuple)) else id(x) for x in owners])
+        return cls._shared.setdefault(key, cls())
+
+    def computed(self, x: FloatArray, *of: Any) -> FloatArray | None:
+        """What the engine computes of x; None where an ordinary call has to, or can tell what is wrong.
+
+        Args:
+            x: the input.
+            *of: the arguments of `of`.
+        """
+        try:
+            made = self.of(*of)
+            return None if made is None else made.compute(x)
+        except (ValueError, TypeError):
+            return None
 
     def of(
         self,
@@ -71,35 +111,44 @@ class ReadyWeights:
 
 
 class PreparedLayer:
-    """A convolution or dense layer, with a border or an activation or without, and its weights ready for inference."""
+    """A convolution or dense layer, with a border or an activation or without, and its weights ready for inference.
+
+    An activation that the engine does not apply while it writes comes after.
+    """
 
     def __init__(self, compute: Any) -> None:
         self.compute = compute
-        self._ready = ReadyWeights()
+        behind = isinstance(compute, WeightedActivation)
+        self._layer = compute.layer if behind else compute
+        self._ready = ReadyWeights.shared(self._layer, compute.activation if behind else None)
 
     def __call__(self, x: Any, training: bool | None = None) -> Any:
         """What the layer computes."""
         parts = self._parts() if is_float32(x) else None
         if parts is None:  # a tensor, whose gradient may be asked for, or something else than the engine's own work
             return self.compute(x, training=training)
-        layer, activation = parts
+        activation, after = parts
+        layer = self._layer
         sources = (layer.kernel, layer.bias)
-        try:
-            made = self._ready.of(layer, activation, sources, None, lambda: _values(*sources))
-            if made is not None:
-                return made.compute(x)
-        except (ValueError, TypeError):
-            pass  # what comes now tells what is wrong, and whose error it is
-        return self.compute(x, training=training)
+        y = self._ready.computed(x, layer, activation, sources, None, lambda: _values(*sources))
+        if y is None:
+            return self.compute(x, training=training)
+        if after is None:
+            return y
+        with layer.naming_errors():
+            return after(y)
 
-    def _parts(self) -> tuple[Any, Fused] | None:
-        """What is computed, and the activation that the engine applies; None where there is more to it."""
+    def _parts(self) -> tuple[Fused, Callable[[Any], Any] | None] | None:
+        """The activation that the engine applies, and what comes after; None where there is more to it."""
         compute = self.compute
         if isinstance(compute, WeightedActivation):
-            return compute.parts()
+            parts = compute.parts()
+            return None if parts is None else (parts[1], None)
         layer = weighted_layer(compute)
-        plain = layer.built and layer._after is None and layer.input_spec is None
-        return (compute, layer._fused) if plain and _channels_last(layer) else None
+        if not layer.built or layer.input_spec is not None or not _channels_last(layer):
+            return None
+        late = None if layer._after is None else _inference_activation(layer._after)
+        return (layer._fused, layer._after) if late is None else (late, None)
 
 
 class LateActivation(WeightedActivation):
@@ -108,6 +157,19 @@ class LateActivation(WeightedActivation):
     def __call__(self, x: Any, training: bool | None = None) -> Any:
         """The activated output, where somebody may ask for the gradient."""
         return applied(self.layer(x, training=training), self._activation)
+
+
+class InferredModel:
+    """A model in a model, with its weights ready too."""
+
+    def __init__(self, compute: Any) -> None:
+        self.compute = compute
+
+    def __call__(self, x: Any, training: bool | None = None) -> Any:
+        """What the model computes."""
+        arrays = all(is_float32(part) for part in x) if type(x) is list else is_float32(x)
+        # A call may have been made to train.
+        return self.compute.infer(x) if arrays and not training else self.compute(x, training=training)
 
 
 class PlainSum:
@@ -127,12 +189,16 @@ def late_activation(step: Step) -> str | None:
     """The name of an activation layer's function, if the engine applies it while it writes in inference."""
     layer: Any = step.compute
     if type(layer) is layers.Activation:
-        function = layer.activation
-        return next((name for name in INFERENCE_ACTIVATIONS if getattr(activations, name) is function), None)
+        return _inference_activation(layer.activation)
     if type(layer) is OperationLayer and layer.function in INFERENCE_ACTIVATIONS and step.plain is not None:
         name: str = layer.function
         return name
     return None
+
+
+def _inference_activation(function: Any) -> str | None:
+    """Its name, if the engine applies a function while it writes in inference."""
+    return next((name for name, known in _LATE.items() if known is function), None)
 
 
 def _channels_last(layer: Any) -> bool:
@@ -149,5 +215,8 @@ def prepared(compute: Any) -> Any:
         return compute.with_alone(prepared)
     if type(compute) is layers.Add and compute.activity_regularizer is None and not overridden(compute):
         return PlainSum(compute)
+    if isinstance(compute, Layer) and hasattr(compute, "infer"):
+        plain = compute.input_spec is None and compute.activity_regularizer is None and not overridden(compute)
+        return InferredModel(compute) if plain else compute
     layer = weighted_layer(compute.layer if isinstance(compute, WeightedActivation) else compute)
     return compute if layer is None or overridden(layer) else PreparedLayer(compute)

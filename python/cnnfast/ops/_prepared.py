@@ -29,6 +29,24 @@ def sum_of_two(a: FloatArray, b: FloatArray) -> FloatArray:
     return _core.add(a, b)
 
 
+def _convolution(
+    op: str,
+    rank: int,
+    weights: tuple[FloatArray, FloatArray | None],
+    strides: IntPerAxis,
+    padding: Padding,
+    dilation_rate: IntPerAxis,
+    groups: int,
+    activation: Fused,
+    flip_kernel: bool = False,
+    algorithm: str = "auto",
+) -> Prepared:
+    applied = _engine_activation(op, activation)
+    return _core.PreparedConvolution(
+        op, rank, *weights, strides, padding, dilation_rate, groups, *applied, flip_kernel, algorithm
+    )
+
+
 def prepared_convolution(
     rank: int,
     kernel: FloatArray,
@@ -46,10 +64,9 @@ def prepared_convolution(
     Raises:
         ValueError: arguments do not fit; what does not fit an input is found when it comes.
     """
-    op = f"conv{rank}d"
-    name, alpha = _engine_activation(op, activation)
-    return _core.PreparedConvolution(
-        op, rank, kernel, bias, strides, padding, dilation_rate, groups, name, alpha, flip_kernel, algorithm
+    weights = (kernel, bias)
+    return _convolution(
+        f"conv{rank}d", rank, weights, strides, padding, dilation_rate, groups, activation, flip_kernel, algorithm
     )
 
 
@@ -63,11 +80,9 @@ def prepared_depthwise(
     activation: Fused,
 ) -> Prepared:
     """`depthwise_conv1d` or `depthwise_conv2d`, likewise."""
-    op = f"depthwise_conv{rank}d"
     channels, multiplier = kernel.shape[-2:]
-    grouped = kernel.reshape(*kernel.shape[:-2], 1, channels * multiplier)
-    name, alpha = _engine_activation(op, activation)
-    return _core.PreparedConvolution(op, rank, grouped, bias, strides, padding, dilation_rate, channels, name, alpha)
+    weights = (kernel.reshape(*kernel.shape[:-2], 1, channels * multiplier), bias)
+    return _convolution(f"depthwise_conv{rank}d", rank, weights, strides, padding, dilation_rate, channels, activation)
 
 
 def prepared_dense(kernel: FloatArray, bias: FloatArray | None, activation: Fused) -> Prepared:
