@@ -96,6 +96,26 @@ def test_all_passes(isa, channels, algorithm, window, strides, dilation, limit):
             assert relative_error(actual, expected) < limit
 
 
+@pytest.mark.parametrize("filters", [20, 70])
+@pytest.mark.parametrize("rows", range(1, 10))
+def test_tiles_that_are_cut_off(isa, same_bits_for_all_threads, rows, filters):
+    """Every height and width of a last tile, with products of all points in one call and in one for each."""
+    rng = np.random.default_rng([rows, filters])
+    for cols in range(1, 10):
+        layer = Layer(rng, (3, 3), filters, filters, "winograd_f4x3")
+        images = int(rng.integers(1, 20))
+        layer.pads = [(1, 0), (0, 2)]
+        layer.x = rng.standard_normal((images, rows + 1, cols, filters)).astype(np.float32)
+        layer.shape = _core.ConvShape(
+            "conv", 2, layer.x.shape, layer.w.shape, 1, layer.pads, 1, 1, False, "winograd_f4x3"
+        )
+        layer.dy = rng.standard_normal(layer.shape.y_shape).astype(np.float32)
+        assert layer.dy.shape[1:3] == (rows, cols)
+        for actual, expected in zip(layer.passes(), layer.expected(), strict=True):
+            assert relative_error(actual, expected) < 6e-6
+    same_bits_for_all_threads(layer.passes)
+
+
 # groups, and the channels and filters of one: few that are transformed together, the last bundle with fewer of them,
 # tails of vectors, and groups that are worked on one by one, in several blocks
 GROUPS = [(2, 16, 16), (7, 16, 20), (5, 20, 12), (3, 33, 40), (9, 1, 3), (13, 8, 5), (2, 70, 90), (2, 160, 24)]

@@ -53,7 +53,7 @@ void scatter(const WinogradScatter& s) {
     CNNFAST_UNROLL for (int i = 0; i < V::kPoints; ++i) {
       Vec to[H::kPoints];
       Data::template transform<H>(half[i], to);
-      CNNFAST_UNROLL for (int j = 0; j < H::kPoints; ++j) store(panel + (i * H::kPoints + j) * s.point + column, to[j]);
+      CNNFAST_UNROLL for (int j = 0; j < H::kPoints; ++j) store(panel + (i * H::kPitch + j) * s.point + column, to[j]);
     }
     column += kLanes;
   });
@@ -67,7 +67,7 @@ void gather(const WinogradGather& g) {
     Vec half[V::kOutputs][H::kPoints];
     CNNFAST_UNROLL for (int j = 0; j < H::kPoints; ++j) {
       Vec from[V::kPoints], to[V::kOutputs];
-      CNNFAST_UNROLL for (int i = 0; i < V::kPoints; ++i) from[i] = load(g.from + (i * H::kPoints + j) * g.point + k);
+      CNNFAST_UNROLL for (int i = 0; i < V::kPoints; ++i) from[i] = load(g.from + (i * H::kPitch + j) * g.point + k);
       V::output(from, to);
       CNNFAST_UNROLL for (int i = 0; i < V::kOutputs; ++i) half[i][j] = to[i];
     }
@@ -125,7 +125,7 @@ void weights_gradient(const WinogradWeightsGradient& w) {
   }
 }
 
-// Calls body.run<V, H>() with the types that a kind names.
+// Calls body(V, H) with the axes that a kind names.
 template <typename Axis, typename Body>
 CNNFAST_INLINE void with_axis(WinogradKind kind, Body body) {
   if (kind.vertical == WinogradAxis::unit) {
@@ -139,7 +139,7 @@ template <typename Body>
 CNNFAST_INLINE void with_kind(WinogradKind kind, Body body) {
   switch (kind.horizontal) {
     case WinogradAxis::f4x3:
-      with_axis<AxisF4x3>(kind, body);
+      with_axis<AxisF4x3<4>>(kind, body);
       break;
     case WinogradAxis::f2x3:
       with_axis<AxisF2x3>(kind, body);
@@ -155,18 +155,45 @@ CNNFAST_INLINE void with_kind(WinogradKind kind, Body body) {
   }
 }
 
+// The same with those of a tile's outputs.
+template <typename Body>
+CNNFAST_INLINE void with_outputs(int outputs, Body body) {
+  switch (outputs) {
+    case 1:
+      return body(AxisF4x3<1>{});
+    case 2:
+      return body(AxisF4x3<2>{});
+    case 3:
+      return body(AxisF4x3<3>{});
+    default:
+      return body(AxisF4x3<4>{});
+  }
+}
+
+template <typename Tile, typename Body>
+CNNFAST_INLINE void with_tile(const Tile& tile, Body body) {
+  if (tile.kind.horizontal != WinogradAxis::f4x3) return with_kind(tile.kind, body);
+  with_outputs(tile.tile_cols, [&](auto h) {
+    if (tile.kind.vertical == WinogradAxis::unit) {
+      body(UnitAxis{}, h);
+    } else {
+      with_outputs(tile.tile_rows, [&](auto v) { body(v, h); });
+    }
+  });
+}
+
 }  // namespace
 
 void winograd_input(const WinogradScatter& s) {
-  with_kind(s.kind, [&](auto v, auto h) { scatter<InputData, decltype(v), decltype(h)>(s); });
+  with_tile(s, [&](auto v, auto h) { scatter<InputData, decltype(v), decltype(h)>(s); });
 }
 
 void winograd_output_gradient(const WinogradScatter& s) {
-  with_kind(s.kind, [&](auto v, auto h) { scatter<OutputGradient, decltype(v), decltype(h)>(s); });
+  with_tile(s, [&](auto v, auto h) { scatter<OutputGradient, decltype(v), decltype(h)>(s); });
 }
 
 void winograd_output(const WinogradGather& g) {
-  with_kind(g.kind, [&](auto v, auto h) { gather<decltype(v), decltype(h)>(g); });
+  with_tile(g, [&](auto v, auto h) { gather<decltype(v), decltype(h)>(g); });
 }
 
 void winograd_weights(const WinogradWeights& w) {

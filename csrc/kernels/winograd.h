@@ -52,6 +52,10 @@ constexpr int winograd_taps(WinogradAxis axis) {
 
 constexpr int winograd_points(WinogradAxis axis) { return winograd_outputs(axis) + winograd_taps(axis) - 1; }
 
+// Whether an axis has tiles of fewer outputs too, for the end of an image: these use its first points, as many as
+// outputs and taps need, and the same weights.
+constexpr bool winograd_cuts(WinogradAxis axis) { return axis == WinogradAxis::f4x3; }
+
 // The vertical axis is `axis` or `unit`; the horizontal one is `axis`.
 struct WinogradKind {
   WinogradAxis vertical, horizontal;
@@ -63,6 +67,7 @@ struct WinogradKind {
 // zero past the channels. `panel` is a multiple of the lanes (or at least the padded channels, for a single panel).
 struct WinogradScatter {
   WinogradKind kind;
+  int tile_rows, tile_cols;  // outputs of the tile
   const float* image;
   int64_t rows, cols;  // of the image
   int64_t row, col;    // of the tile's first value
@@ -79,6 +84,7 @@ struct WinogradScatter {
 // left.
 struct WinogradGather {
   WinogradKind kind;
+  int tile_rows, tile_cols;
   const float* from;
   int64_t point;
   int channels;
@@ -101,8 +107,8 @@ struct WinogradWeights {
   int64_t floats;  // of a panel: rows * width, a multiple of the lanes
 };
 
-// The products of few channels, at all points in one go: y[point][slot][k] = sum over c of x[point][slot][c] *
-// w[point][c][k]. y may be x where the slots are as far apart: a slot's values are read before its products are
+// The products of few channels, at a rectangle of points in one go: y[point][slot][k] = sum over c of x[point][slot][c]
+// * w[point][c][k]. y may be x where the slots are as far apart: a slot's values are read before its products are
 // written.
 struct WinogradProducts {
   const float* x;
@@ -111,7 +117,8 @@ struct WinogradProducts {
   int64_t w_point;
   float* y;
   int64_t y_point, y_slot;
-  int points;
+  int point_rows, point_cols;
+  int point_pitch;  // points from row to row
   int64_t slots;
   int in;
   int channels;  // (vectors - 1) * lanes < channels <= vectors * lanes

@@ -14,7 +14,7 @@ void products(const WinogradProducts& p, int64_t first) {
   float* y = p.y + first * p.y_slot;
   const int64_t stride = p.x_slot, stride3 = 3 * p.x_slot;
   const int last_lanes = p.channels - (Vectors - 1) * kLanes;
-  for (int point = 0; point < p.points; ++point) {
+  for (int point = 0, col = 0; point < p.point_rows * p.point_cols; ++point) {
     Vec acc[Slots][Vectors];
     CNNFAST_UNROLL for (int s = 0; s < Slots; ++s) {
       CNNFAST_UNROLL for (int v = 0; v < Vectors; ++v) acc[s][v] = zero();
@@ -41,9 +41,14 @@ void products(const WinogradProducts& p, int64_t first) {
         store_lanes(y + s * p.y_slot + v * kLanes, acc[s][v], v + 1 < Vectors ? kLanes : last_lanes);
       }
     }
-    x += p.x_point;
-    w += p.w_point;
-    y += p.y_point;
+    int64_t points = 1;
+    if (++col == p.point_cols) {
+      col = 0;
+      points += p.point_pitch - p.point_cols;
+    }
+    x += points * p.x_point;
+    w += points * p.w_point;
+    y += points * p.y_point;
   }
 }
 

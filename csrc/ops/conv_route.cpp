@@ -96,11 +96,10 @@ double direct_cost(const WindowSource& source, int64_t images, int64_t out_chann
 double winograd_cost(const WindowSource& source, int64_t images, int64_t out_channels, WinogradKind kind,
                      double per_weight) {
   const WinogradTiles tiles(source, images, kind);
-  const double points = count(kind.points());
-  const double slots = count(tiles.columns() * tiles.slots()), outputs = count(tiles.columns() * tiles.outputs());
+  const double slots = count(tiles.points() * tiles.slots()), outputs = count(tiles.points() * tiles.outputs());
   const double in = count(source.channels), out = count(out_channels), runs = count(tiles.runs());
-  return points * (2 * slots * runs * in * out + per_weight * runs * in * out +
-                   kTransformedValue * (slots * count(tiles.subs()) * in + outputs * out));
+  return 2 * slots * runs * in * out + count(kind.points()) * per_weight * runs * in * out +
+         kTransformedValue * (slots * count(tiles.subs()) * in + outputs * out);
 }
 
 // Transforms touch every input and output once for each panel of the other's channels: they pay from this many on.
@@ -167,7 +166,8 @@ ConvRoute route_convolution(const WindowSource& source, int64_t images, int64_t 
   }
   const bool forced = algorithm != ConvAlgorithm::automatic;
   if (!forced && (strict_precision() || !pays(source, group_out_channels))) return route;
-  const double per_weight = cost_per_weight(pass, weights_kept);
+  // What was asked for by name computes the same bits whether weights lie ready or not.
+  const double per_weight = cost_per_weight(pass, weights_kept && !forced);
   double least =
       forced ? std::numeric_limits<double>::infinity() : direct_cost(source, images, group_out_channels, per_weight);
   const double slower = groups == 1 ? 1 : pass == ConvPass::weights ? kGroupedGradients : kGroupedProducts;

@@ -125,18 +125,22 @@ class WinogradLoops {
       float *v = scratch.part(thread), *m = in_place_ ? v : v + kind_.points() * v_point;
       const GroupBundle bundle = bundles_[task / blocks];
       const int64_t begin = task % blocks * columns, count = std::min(columns, tiles_.columns() - begin);
-      for (int64_t i = 0; i < count; ++i) transform_column(bundle, begin + i, v + i * column_floats(), v_point);
+      const ColumnBlock block(tiles_, kind_, begin, count);
+      for (int64_t i = 0; i < count; ++i) transform_column(bundle, block[i], v + i * column_floats(), v_point);
       for (int64_t first = 0; first < panels; first += at_once) {
         const int64_t last = std::min(first + at_once, panels);
         if (at_once_) {
-          multiply_points(bundle, first, last, count, v, v_point, m, m_point, m_width);
+          for (const ColumnBlock::Points& points : block.points()) {
+            multiply_points(bundle, first, last, points, v, v_point, m, m_point, m_width);
+          }
         } else {
           for (int64_t point = 0; point < kind_.points(); ++point) {
-            multiply_panels(bundle, first, last, point, count, v + point * v_point, m + point * m_point, m_width);
+            multiply_panels(bundle, first, last, point, block.places(point), v + point * v_point, m + point * m_point,
+                            m_width);
           }
         }
         for (int64_t i = 0; i < count; ++i) {
-          gather_column(bundle, begin + i, m + i * tiles_.slots() * m_width, m_point, m_width, first, last);
+          gather_column(bundle, block[i], m + i * tiles_.slots() * m_width, m_point, m_width, first, last);
         }
       }
     });
@@ -179,19 +183,20 @@ class WinogradLoops {
     const double flops = c_.flops() / static_cast<double>(blocks * bundles_.count());
     for (int64_t begin = 0; begin < tiles_.columns(); begin += columns) {
       const int64_t count = std::min(columns, tiles_.columns() - begin);
+      const ColumnBlock block(tiles_, kind_, begin, count);
       parallel_ranges(count, 4, flops, [&](int64_t first, int64_t last) {
-        for (int64_t i = first; i < last; ++i) transform_column(bundle, begin + i, v + i * column_floats(), v_point);
+        for (int64_t i = first; i < last; ++i) transform_column(bundle, block[i], v + i * column_floats(), v_point);
       });
       const int64_t tasks = points * bundle.groups * panels;
       parallel_tasks(tasks, threads_for(tasks, flops), [&](int64_t task, int) {
         const int64_t panel = task % panels, group = task / panels % bundle.groups;
         const int64_t point = task / panels / bundle.groups;
         float* products = m + point * m_point + group * c_.out_channels + weights_.panels().begin(panel);
-        multiply(bundle, group, panel, point, count, v + point * v_point, products, m_width);
+        multiply(bundle, group, panel, point, block.places(point), v + point * v_point, products, m_width);
       });
       parallel_ranges(count, 4, flops, [&](int64_t first, int64_t last) {
         for (int64_t i = first; i < last; ++i) {
-          gather_column(bundle, begin + i, m + i * tiles_.slots() * m_width, m_point, m_width, 0, panels);
+          gather_column(bundle, block[i], m + i * tiles_.slots() * m_width, m_point, m_width, 0, panels);
         }
       });
     }
@@ -214,9 +219,9 @@ class WinogradLoops {
     }
   }
 
-  // Small products, of which there are many: every point's at once.
-  void multiply_points(const GroupBundle& bundle, int64_t first, int64_t last, int64_t columns, const float* v,
-                       int64_t v_point, float* m, int64_t m_point, int64_t m_slot) const {
+  // Small products, of which there are many: those of all points that the same tiles have, at once.
+  void multiply_points(const GroupBundle& bundle, int64_t first, int64_t last, const ColumnBlock::Points& points,
+                       const float* v, int64_t v_point, float* m, int64_t m_point, int64_t m_slot) const {
     const PanelGrid& panels = weights_.panels();
     WinogradProducts p;
     p.x_point = v_point;
@@ -224,14 +229,19 @@ class WinogradLoops {
     p.w_point = weights_.point_floats();
     p.y_point = m_point;
     p.y_slot = m_slot;
-    p.points = kind_.points();
-    p.slots = columns;
+    p.point_rows = points.rows;
+    p.point_cols = points.cols;
+    p.point_pitch = winograd_points(kind_.horizontal);
+    p.slots = points.count;
     p.in = static_cast<int>(c_.source.channels);
+    const int64_t point = points.row * p.point_pitch + points.col;
+    const float* x = v + point * v_point + points.begin * p.x_slot;
+    float* y = m + point * m_point + points.begin * p.y_slot;
     for (int64_t group = 0; group < bundle.groups; ++group) {
-      p.x = v + group * c_.source.channels;
+      p.x = x + group * c_.source.channels;
       for (int64_t panel = first; panel < last; ++panel) {
-        p.w = weights_.at(bundle.first + group, panel, 0);
-        p.y = m + group * c_.out_channels + (panel - first) * panels.width();
+        p.w = weights_.at(bundle.first + group, panel, point);
+        p.y = y + group * c_.out_channels + (panel - first) * panels.width();
         p.channels = products_channels(panel);
         p.vectors = panels.vectors(panel);
         kernels().winograd_products(p);
@@ -244,8 +254,8 @@ class WinogradLoops {
     return together() ? weights_.panels().channels(panel) : weights_.panels().padded(panel);
   }
 
-  void multiply_panels(const GroupBundle& bundle, int64_t first, int64_t last, int64_t point, int64_t columns,
-                       const float* v, float* m, int64_t m_slot) const {
+  void multiply_panels(const GroupBundle& bundle, int64_t first, int64_t last, int64_t point,
+                       ColumnBlock::Places columns, const float* v, float* m, int64_t m_slot) const {
     for (int64_t group = 0; group < bundle.groups; ++group) {
       float* products = m + group * c_.out_channels;
       for (int64_t panel = first; panel < last; ++panel, products += weights_.panels().width()) {
@@ -255,19 +265,20 @@ class WinogradLoops {
   }
 
   // All slots in one go: the products of those that are nobody's output are never read.
-  void multiply(const GroupBundle& bundle, int64_t group, int64_t panel, int64_t point, int64_t columns, const float* v,
-                float* m, int64_t m_slot) const {
+  void multiply(const GroupBundle& bundle, int64_t group, int64_t panel, int64_t point, ColumnBlock::Places columns,
+                const float* v, float* m, int64_t m_slot) const {
+    if (columns.count == 0) return;
     const PanelGrid& panels = weights_.panels();
     ConvTile t{};
-    t.x = v + group * c_.source.channels;
+    t.x = v + columns.begin * column_floats() + group * c_.source.channels;
     t.w = weights_.at(bundle.first + group, panel, point);
-    t.y = m;
+    t.y = m + columns.begin * tiles_.slots() * m_slot;
     t.x_pixel = slot_floats_;
     t.runs = run_offsets_.data();
     t.run_count = static_cast<int>(run_offsets_.size());
     t.run_length = static_cast<int>(c_.source.channels);
     t.y_pixel = m_slot;
-    t.pixels = (columns - 1) * tiles_.slots() + tiles_.outputs();
+    t.pixels = (columns.count - 1) * tiles_.slots() + tiles_.outputs();
     t.channels = products_channels(panel);
     t.vectors = panels.vectors(panel);
     t.activation = Activation::linear;
@@ -294,8 +305,8 @@ class WinogradLoops {
   }
 
   void activate_tile(const WinogradGather& g) const {
-    const int64_t rows = std::min<int64_t>(winograd_outputs(kind_.vertical), g.rows - g.row);
-    const int64_t cols = std::min<int64_t>(winograd_outputs(kind_.horizontal), g.cols - g.col);
+    const int64_t rows = std::min<int64_t>(g.tile_rows, g.rows - g.row);
+    const int64_t cols = std::min<int64_t>(g.tile_cols, g.cols - g.col);
     for (int64_t r = 0; r < rows; ++r) {
       float* row = g.image + (g.row + r) * g.row_stride + g.col * g.pixel_stride;
       activate_pixels(c_.activation, c_.alpha, row, g.pixel_stride, cols, g.channels);

@@ -132,11 +132,14 @@ class TransformedGradient {
     std::memset(sums, 0, sizeof(float) * static_cast<size_t>(points * sum_point_));
     for (int64_t step = steps * chunk / chunks_; step < steps * (chunk + 1) / chunks_; ++step) {
       const int64_t begin = step * columns_, count = std::min(columns_, tiles_.columns() - begin);
+      const ColumnBlock columns(tiles_, kind_, begin, count);
       for (int64_t i = 0; i < count * tiles_.slots(); ++i) {
-        transform_slot(block, begin + i / tiles_.slots(), i % tiles_.slots(), i, v, y);
+        transform_slot(block, columns[i / tiles_.slots()], i % tiles_.slots(), i, v, y);
       }
       for (int64_t point = 0; point < points; ++point) {
-        for (int64_t group = 0; group < block.groups; ++group) multiply(block, group, point, count, v, y, sums);
+        const ColumnBlock::Places places = columns.places(point);
+        if (places.count == 0) continue;
+        for (int64_t group = 0; group < block.groups; ++group) multiply(block, group, point, places, v, y, sums);
       }
     }
   }
@@ -161,19 +164,21 @@ class TransformedGradient {
     kernels().winograd_output_gradient(s);
   }
 
-  void multiply(const Block& block, int64_t group, int64_t point, int64_t columns, const float* v, const float* y,
-                float* sums) const {
+  void multiply(const Block& block, int64_t group, int64_t point, ColumnBlock::Places columns, const float* v,
+                const float* y, float* sums) const {
+    const int64_t first = columns.begin * tiles_.slots();
     ConvWeightsTile t{};
     t.x_pixel = slot_floats_;
     t.dy_pixel = y_width_;
     t.rows = 1;
-    t.cols = static_cast<int>((columns - 1) * tiles_.slots() + tiles_.outputs());
+    t.cols = static_cast<int>((columns.count - 1) * tiles_.slots() + tiles_.outputs());
     t.run_length = static_cast<int>(block.in_count);
     const int64_t panel_stride = together() ? panels_.width() : columns_ * tiles_.slots() * y_width_;
     for (int64_t run = 0; run < tiles_.runs(); ++run) {
-      t.x = v + point * v_point_ + tiles_.run_slot(run) * slot_floats_ + run % tiles_.subs() * v_width_ + group * in_;
+      t.x = v + point * v_point_ + (first + tiles_.run_slot(run)) * slot_floats_ + run % tiles_.subs() * v_width_ +
+            group * in_;
       for (int64_t panel = block.first_panel; panel < block.last_panel; ++panel) {
-        t.dy = y + point * y_point_ + group * out_ + (panel - block.first_panel) * panel_stride;
+        t.dy = y + point * y_point_ + first * y_width_ + group * out_ + (panel - block.first_panel) * panel_stride;
         t.dw = sum_panel(block, sums, point, run, group, panel);
         t.vectors = panels_.vectors(panel);
         kernels().conv_weights_tile(t);

@@ -22,7 +22,7 @@ namespace cnnfast {
 // How one axis of an image is cut into tiles.
 class TileAxis {
  public:
-  TileAxis(const Axis& axis, int64_t outputs);
+  TileAxis(const Axis& axis, WinogradAxis kind);
 
   // Of the positions offset, offset + step, ... (`size` of them), a tile begins at number `first`, which may lie
   // outside.
@@ -34,7 +34,19 @@ class TileAxis {
   View input(int64_t tile, int64_t sub) const { return inputs_[static_cast<size_t>(tile * subs_ + sub)]; }
   View output(int64_t tile) const { return outputs_[static_cast<size_t>(tile)]; }
 
+  // Where the transform has tiles of fewer outputs, the last one is cut off at the end of the axis.
+  bool has_cut() const { return cut_ > 0; }
+  bool is_cut(int64_t tile) const { return has_cut() && tile + 1 == tiles(); }
+  int tile_outputs(int64_t tile) const { return is_cut(tile) ? cut_ : winograd_outputs(kind_); }
+  // Points of a tile that is cut off; of all tiles together.
+  int cut_points() const { return cut_ + winograd_taps(kind_) - 1; }
+  int64_t points() const {
+    return tiles() * winograd_points(kind_) - (has_cut() ? winograd_points(kind_) - cut_points() : 0);
+  }
+
  private:
+  WinogradAxis kind_;
+  int cut_ = 0;  // outputs of a last tile that is cut off; 0: it is not
   int64_t subs_;
   std::vector<View> inputs_, outputs_;
 };
@@ -55,6 +67,12 @@ class WinogradTiles {
   int64_t outputs() const { return depth_outputs_; }  // of a column
   int64_t slots() const { return depth_outputs_ + depth_.reach() - 1; }
   int64_t subs() const { return rows_.subs() * cols_.subs(); }
+  const TileAxis& rows() const { return rows_; }
+  const TileAxis& cols() const { return cols_; }
+  bool row_is_cut(int64_t column) const { return rows_.is_cut(tile_of(column).row); }
+  bool col_is_cut(int64_t column) const { return cols_.is_cut(tile_of(column).col); }
+  // The points of all columns.
+  int64_t points() const { return images_ * depth_tiles_ * rows_.points() * cols_.points(); }
   // Windows that are added up: for every tap of the depth all subs.
   int64_t runs() const { return depth_.window * subs(); }
   // From an output's own slot to that of a run.
@@ -96,7 +114,38 @@ class WinogradTiles {
   struct PlaneTile {
     int64_t row, col;
   };
+  PlaneTile tile_of(int64_t column) const {
+    return plane_[static_cast<size_t>(column % static_cast<int64_t>(plane_.size()))];
+  }
   std::vector<PlaneTile> plane_;  // the tiles of one plane, in order: looked up without divisions
+};
+
+// Neighbouring columns, in an order in which the tiles that have a point are neighbours, whichever point: those cut off
+// on the right, whole ones, those cut off below, and those on both sides.
+class ColumnBlock {
+ public:
+  ColumnBlock(const WinogradTiles& tiles, WinogradKind kind, int64_t begin, int64_t count);
+  int64_t count() const { return count_; }
+  int64_t operator[](int64_t place) const {
+    return order_.empty() ? begin_ + place : order_[static_cast<size_t>(place)];
+  }
+
+  // Points of some neighbouring rows and columns, and the places of the tiles that have them (at least one).
+  struct Points {
+    int row, rows, col, cols;
+    int64_t begin, count;
+  };
+  const std::vector<Points>& points() const { return points_; }
+  // The same of one point.
+  struct Places {
+    int64_t begin, count;
+  };
+  Places places(int64_t point) const;
+
+ private:
+  int64_t begin_, count_, pitch_;
+  std::vector<int64_t> order_;  // empty: as they are
+  std::vector<Points> points_;
 };
 
 // Groups are convolutions of their own, but their channels are neighbours: transforms take those of some groups in one

@@ -10,7 +10,7 @@
 namespace cnnfast::CNNFAST_ISA {
 
 struct UnitAxis {
-  static constexpr int kOutputs = 1, kTaps = 1, kPoints = 1;
+  static constexpr int kOutputs = 1, kTaps = 1, kPoints = 1, kPitch = 1;
   CNNFAST_INLINE void data(const Vec* d, Vec* v) { v[0] = d[0]; }
   CNNFAST_INLINE void output(const Vec* m, Vec* y) { y[0] = m[0]; }
   CNNFAST_INLINE void weights(const Vec* g, Vec* u) { u[0] = g[0]; }
@@ -20,7 +20,7 @@ struct UnitAxis {
 
 // F(2, 3) over the points {0, 1, -1, infinity}.
 struct AxisF2x3 {
-  static constexpr int kOutputs = 2, kTaps = 3, kPoints = 4;
+  static constexpr int kOutputs = 2, kTaps = 3, kPoints = 4, kPitch = 4;
 
   CNNFAST_INLINE void data(const Vec* d, Vec* v) {
     v[0] = d[0] - d[2];
@@ -55,7 +55,7 @@ struct AxisF2x3 {
 
 // F(4, 2) over the points {0, a, -a, b, infinity}, for windows of two taps: those of the phases of a stride.
 struct AxisF4x2 {
-  static constexpr int kOutputs = 4, kTaps = 2, kPoints = 5;
+  static constexpr int kOutputs = 4, kTaps = 2, kPoints = 5, kPitch = 5;
   static constexpr float a = 0.75f, b = -2.0f, a2 = a * a, a3 = a2 * a, b2 = b * b, b3 = b2 * b;
   // One over the derivative of the polynomial with these roots, at each of them.
   static constexpr float n0 = 1 / (a2 * b), n1 = 1 / (2 * a2 * (a - b)), n2 = -1 / (2 * a2 * (a + b)),
@@ -104,9 +104,10 @@ struct AxisF4x2 {
   }
 };
 
-// What the six-point transforms share: the points {0, +-a, +-b, infinity}.
+// What the six-point transforms share: the points {infinity, a, -a, 0, b, -b}, of which tiles of fewer outputs take the
+// first. The weights know all of them: what the points that are left out change in a value goes into the data.
 struct SixPoints {
-  static constexpr int kPoints = 6;
+  static constexpr int kPitch = 6;
   static constexpr float a = 0.625f, b = 1.5f;
   static constexpr float a2 = a * a, b2 = b * b, a3 = a2 * a, b3 = b2 * b, a4 = a2 * a2, b4 = b2 * b2;
   // One over the derivative of the polynomial with these roots, at each of them.
@@ -115,90 +116,146 @@ struct SixPoints {
   CNNFAST_INLINE Vec times(float factor, Vec v) { return broadcast(factor) * v; }
   CNNFAST_INLINE Vec plus(Vec v, float factor, Vec w) { return fma(broadcast(factor), w, v); }
 
+  // d through the polynomials that are zero at all points but one, each times the factors (p - q) of the points q that
+  // are left out.
+  template <int Points>
   CNNFAST_INLINE void data(const Vec* d, Vec* v) {
-    const Vec even_a = plus(d[4], -b2, d[2]), odd_a = times(a, plus(d[3], -b2, d[1]));
-    const Vec even_b = plus(d[4], -a2, d[2]), odd_b = times(b, plus(d[3], -a2, d[1]));
-    v[0] = plus(plus(d[4], -(a2 + b2), d[2]), a2 * b2, d[0]);
-    v[1] = even_a + odd_a;
-    v[2] = even_a - odd_a;
-    v[3] = even_b + odd_b;
-    v[4] = even_b - odd_b;
-    v[5] = plus(plus(d[5], -(a2 + b2), d[3]), a2 * b2, d[1]);
+    if constexpr (Points == 6) {
+      const Vec even_a = plus(d[4], -b2, d[2]), odd_a = times(a, plus(d[3], -b2, d[1]));
+      const Vec even_b = plus(d[4], -a2, d[2]), odd_b = times(b, plus(d[3], -a2, d[1]));
+      v[0] = plus(plus(d[5], -(a2 + b2), d[3]), a2 * b2, d[1]);
+      v[1] = even_a + odd_a;
+      v[2] = even_a - odd_a;
+      v[3] = plus(plus(d[4], -(a2 + b2), d[2]), a2 * b2, d[0]);
+      v[4] = even_b + odd_b;
+      v[5] = even_b - odd_b;
+    } else if constexpr (Points == 5) {
+      // d with the root b taken out.
+      Vec e[4];
+      CNNFAST_UNROLL for (int i = 0; i < 4; ++i) e[i] = plus(d[i + 1], -b, d[i]);
+      v[0] = plus(e[3], -a2, e[1]);
+      v[1] = times(b + a, plus(e[2], a, e[1]));
+      v[2] = times(b - a, plus(e[2], -a, e[1]));
+      v[3] = times(b, plus(e[2], -a2, e[0]));
+      v[4] = times(2 * b, plus(d[3], -a2, d[1]));
+    } else if constexpr (Points == 4) {
+      v[0] = plus(d[3], -a2, d[1]);
+      v[1] = times(a2 - b2, plus(d[2], a, d[1]));
+      v[2] = times(a2 - b2, plus(d[2], -a, d[1]));
+      v[3] = times(-b2, plus(d[2], -a2, d[0]));
+    } else {
+      static_assert(Points == 3);
+      v[0] = plus(d[2], -a2, d[0]);
+      v[1] = times(a * (a2 - b2), plus(d[1], a, d[0]));
+      v[2] = times(a * (b2 - a2), plus(d[1], -a, d[0]));
+    }
   }
-  // u[1..4] from the even and odd parts of the taps' polynomial at a and at b.
+  // The weights' values at a, -a, b and -b, from the even and odd parts of the taps' polynomial.
   CNNFAST_INLINE void spread(Vec even_a, Vec odd_a, Vec even_b, Vec odd_b, Vec* u) {
     u[1] = times(na, even_a + odd_a);
     u[2] = times(na, even_a - odd_a);
-    u[3] = times(nb, even_b + odd_b);
-    u[4] = times(nb, even_b - odd_b);
+    u[4] = times(nb, even_b + odd_b);
+    u[5] = times(nb, even_b - odd_b);
   }
 };
 
+template <int Outputs>
 struct AxisF4x3 : SixPoints {
-  static constexpr int kOutputs = 4, kTaps = 3;
+  static constexpr int kOutputs = Outputs, kTaps = 3, kPoints = Outputs + 2;
 
+  CNNFAST_INLINE void data(const Vec* d, Vec* v) { SixPoints::data<kPoints>(d, v); }
   CNNFAST_INLINE void output(const Vec* m, Vec* y) {
-    const Vec sum_a = m[1] + m[2], difference_a = m[1] - m[2], sum_b = m[3] + m[4], difference_b = m[3] - m[4];
-    y[0] = m[0] + sum_a + sum_b;
-    y[1] = plus(times(a, difference_a), b, difference_b);
-    y[2] = plus(times(a2, sum_a), b2, sum_b);
-    y[3] = plus(plus(m[5], a3, difference_a), b3, difference_b);
-  }
-  CNNFAST_INLINE void weights(const Vec* g, Vec* u) {
-    u[0] = times(n0, g[0]);
-    spread(plus(g[0], a2, g[2]), times(a, g[1]), plus(g[0], b2, g[2]), times(b, g[1]), u);
-    u[5] = g[2];
+    const Vec sum_a = m[1] + m[2], difference_a = m[1] - m[2];
+    if constexpr (Outputs == 4) {
+      const Vec sum_b = m[4] + m[5], difference_b = m[4] - m[5];
+      y[0] = m[3] + sum_a + sum_b;
+      y[1] = plus(times(a, difference_a), b, difference_b);
+      y[2] = plus(times(a2, sum_a), b2, sum_b);
+      y[3] = plus(plus(m[0], a3, difference_a), b3, difference_b);
+    } else if constexpr (Outputs == 3) {
+      y[0] = m[3] + sum_a + m[4];
+      y[1] = plus(times(a, difference_a), b, m[4]);
+      y[2] = plus(plus(m[0], a2, sum_a), b2, m[4]);
+    } else if constexpr (Outputs == 2) {
+      y[0] = m[3] + sum_a;
+      y[1] = plus(m[0], a, difference_a);
+    } else {
+      y[0] = m[0] + sum_a;
+    }
   }
   CNNFAST_INLINE void output_gradient(const Vec* dy, Vec* v) {
-    const Vec even_a = plus(dy[0], a2, dy[2]), odd_a = plus(times(a, dy[1]), a3, dy[3]);
-    const Vec even_b = plus(dy[0], b2, dy[2]), odd_b = plus(times(b, dy[1]), b3, dy[3]);
-    v[0] = dy[0];
-    v[1] = even_a + odd_a;
-    v[2] = even_a - odd_a;
-    v[3] = even_b + odd_b;
-    v[4] = even_b - odd_b;
-    v[5] = dy[3];
+    v[0] = dy[Outputs - 1];
+    if constexpr (Outputs == 4) {
+      const Vec even_a = plus(dy[0], a2, dy[2]), odd_a = plus(times(a, dy[1]), a3, dy[3]);
+      const Vec even_b = plus(dy[0], b2, dy[2]), odd_b = plus(times(b, dy[1]), b3, dy[3]);
+      v[1] = even_a + odd_a;
+      v[2] = even_a - odd_a;
+      v[3] = dy[0];
+      v[4] = even_b + odd_b;
+      v[5] = even_b - odd_b;
+    } else if constexpr (Outputs == 3) {
+      const Vec even_a = plus(dy[0], a2, dy[2]), odd_a = times(a, dy[1]);
+      v[1] = even_a + odd_a;
+      v[2] = even_a - odd_a;
+      v[3] = dy[0];
+      v[4] = plus(plus(dy[0], b2, dy[2]), b, dy[1]);
+    } else if constexpr (Outputs == 2) {
+      v[1] = plus(dy[0], a, dy[1]);
+      v[2] = plus(dy[0], -a, dy[1]);
+      v[3] = dy[0];
+    } else {
+      v[1] = v[2] = dy[0];
+    }
+  }
+  // The weights are those of whole tiles.
+  CNNFAST_INLINE void weights(const Vec* g, Vec* u) {
+    static_assert(Outputs == 4);
+    u[0] = g[2];
+    u[3] = times(n0, g[0]);
+    spread(plus(g[0], a2, g[2]), times(a, g[1]), plus(g[0], b2, g[2]), times(b, g[1]), u);
   }
   CNNFAST_INLINE void weights_gradient(const Vec* m, Vec* dg) {
+    static_assert(Outputs == 4);
     const Vec sum_a = times(na, m[1] + m[2]), difference_a = times(na, m[1] - m[2]);
-    const Vec sum_b = times(nb, m[3] + m[4]), difference_b = times(nb, m[3] - m[4]);
-    dg[0] = plus(sum_a + sum_b, n0, m[0]);
+    const Vec sum_b = times(nb, m[4] + m[5]), difference_b = times(nb, m[4] - m[5]);
+    dg[0] = plus(sum_a + sum_b, n0, m[3]);
     dg[1] = plus(times(a, difference_a), b, difference_b);
-    dg[2] = plus(plus(m[5], a2, sum_a), b2, sum_b);
+    dg[2] = plus(plus(m[0], a2, sum_a), b2, sum_b);
   }
 };
 
 struct AxisF2x5 : SixPoints {
-  static constexpr int kOutputs = 2, kTaps = 5;
+  static constexpr int kOutputs = 2, kTaps = 5, kPoints = 6;
 
+  CNNFAST_INLINE void data(const Vec* d, Vec* v) { SixPoints::data<6>(d, v); }
   CNNFAST_INLINE void output(const Vec* m, Vec* y) {
-    const Vec difference_a = m[1] - m[2], difference_b = m[3] - m[4];
-    y[0] = m[0] + (m[1] + m[2]) + (m[3] + m[4]);
-    y[1] = plus(plus(m[5], a, difference_a), b, difference_b);
+    const Vec difference_a = m[1] - m[2], difference_b = m[4] - m[5];
+    y[0] = m[3] + (m[1] + m[2]) + (m[4] + m[5]);
+    y[1] = plus(plus(m[0], a, difference_a), b, difference_b);
   }
   CNNFAST_INLINE void weights(const Vec* g, Vec* u) {
-    u[0] = times(n0, g[0]);
+    u[3] = times(n0, g[0]);
     spread(plus(plus(g[0], a2, g[2]), a4, g[4]), plus(times(a, g[1]), a3, g[3]), plus(plus(g[0], b2, g[2]), b4, g[4]),
            plus(times(b, g[1]), b3, g[3]), u);
-    u[5] = g[4];
+    u[0] = g[4];
   }
   CNNFAST_INLINE void output_gradient(const Vec* dy, Vec* v) {
     const Vec odd_a = times(a, dy[1]), odd_b = times(b, dy[1]);
-    v[0] = dy[0];
+    v[3] = dy[0];
     v[1] = dy[0] + odd_a;
     v[2] = dy[0] - odd_a;
-    v[3] = dy[0] + odd_b;
-    v[4] = dy[0] - odd_b;
-    v[5] = dy[1];
+    v[4] = dy[0] + odd_b;
+    v[5] = dy[0] - odd_b;
+    v[0] = dy[1];
   }
   CNNFAST_INLINE void weights_gradient(const Vec* m, Vec* dg) {
     const Vec sum_a = times(na, m[1] + m[2]), difference_a = times(na, m[1] - m[2]);
-    const Vec sum_b = times(nb, m[3] + m[4]), difference_b = times(nb, m[3] - m[4]);
-    dg[0] = plus(sum_a + sum_b, n0, m[0]);
+    const Vec sum_b = times(nb, m[4] + m[5]), difference_b = times(nb, m[4] - m[5]);
+    dg[0] = plus(sum_a + sum_b, n0, m[3]);
     dg[1] = plus(times(a, difference_a), b, difference_b);
     dg[2] = plus(times(a2, sum_a), b2, sum_b);
     dg[3] = plus(times(a3, difference_a), b3, difference_b);
-    dg[4] = plus(plus(m[5], a4, sum_a), b4, sum_b);
+    dg[4] = plus(plus(m[0], a4, sum_a), b4, sum_b);
   }
 };
 
