@@ -170,15 +170,31 @@ def test_a_chain_computes_what_its_layers_do(name, batch):
 
 def test_only_what_is_asked_for_is_computed():
     model, x = made("lenet", 2)
+    all_weights = model.trainable_weights
     for frozen in ([0], [0, 2], [5, 6, 7], [2, 5], [0, 2, 5, 6]):
         for i, layer in enumerate(model.layers):
             layer.trainable = i not in frozen
+        for run in (model, by_layers(model)):
+            with cnnfast.GradientTape() as tape:
+                y = run(x)
+            for v, gradient in zip(all_weights, tape.gradient(y, all_weights), strict=True):
+                assert (gradient is None) == (not v.trainable)
         for watch in (False, True):
             found = gradients(model, model, x, watch)
             wanted = gradients(by_layers(model), model, x, watch)
             assert found[1] == 1
             assert_same(found[2], wanted[2])
             assert len(found[2]) == 11 - 2 * len(frozen)
+
+
+def test_freezing_layers_makes_no_new_plans():
+    model, x = made("lenet", 2)
+    gradients(model, model, x)
+    chain = model._known_graph().recorded_steps()[0].compute
+    plan = chain._plans[x.shape]
+    model.layers[0].trainable = False
+    assert len(gradients(model, model, x)[2]) == 9
+    assert chain._plans[x.shape] is plan
 
 
 def test_nothing_is_recorded_where_nothing_is_followed():
@@ -252,6 +268,29 @@ def test_a_border_that_is_changed_later_on():
     x = np.ones((1, 9, 9, 2), np.float32)
     found, wanted = gradients(model, model, x), gradients(by_layers(model), model, x)
     assert_same([found[0], *found[2]], [wanted[0], *wanted[2]])
+
+
+@pytest.mark.parametrize("activation", ["softmax", "gelu", lambda x: x * x])
+def test_activations_that_the_engine_does_not_fuse_end_a_chain(activation):
+    flatten, dense = layers.Flatten(), layers.Dense(4, activation=activation)
+    model, count = by_both_ways((4, 4, 3), [layers.Conv2D(2, 3, activation="relu"), flatten, dense])
+    assert count == by_both_ways((4,), [layers.Activation(activation)])[1] + 1
+    dense.activation = "relu"
+    assert by_both_ways((4, 4, 3), model.layers)[1] == 1
+    before = [layers.Dense(5, activation="relu"), layers.Dense(3, activation=activation)]
+    behind = [layers.Dense(4, activation="tanh"), layers.Dense(2)]
+    assert by_both_ways((6,), [*before, *behind])[1] == count + 1
+
+
+def test_errors_of_activations_name_the_layer():
+    def fails(x):
+        raise ValueError("no such thing")
+
+    row = [layers.Dense(5, activation="relu"), layers.Dense(3, name="last")]
+    model, _ = by_both_ways((6,), row)
+    model.layers[-1].activation = fails
+    with cnnfast.GradientTape(), pytest.raises(ValueError, match="'last': no such thing"):
+        model(np.zeros((1, 6)))
 
 
 def test_layers_that_are_changed_later_on():
@@ -360,6 +399,8 @@ def test_the_engine_refuses_what_does_not_fit():
         chain.dense((4, 2), False, "gelu", 0.0)
     with pytest.raises(ValueError, match="does not fill"):
         chain.reshape((3, 3))
+    with pytest.raises(ValueError, match="no links"):
+        chain.forward(np.ones((2, 4), np.float32), [])
     chain.dense((4, 3), True, "relu", 0.0)
     x, w, b = np.ones((2, 4), np.float32), np.ones((4, 3), np.float32), np.ones(3, np.float32)
     for weights in ([w], [w, b, b], [w.T.copy(), b], [w, b[:2].copy()]):

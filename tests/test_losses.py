@@ -311,3 +311,38 @@ def test_too_few_steps_for_the_labels_cannot_be():
     np.testing.assert_allclose(found, [np.inf, 2 * np.log(3), 2 * np.log(3)], rtol=1e-6)
     np.testing.assert_allclose(losses.ctc([[1], [0]], np.zeros((2, 0, 3))), [np.inf, 0.0])
     assert losses.ctc(np.zeros((0, 2)), np.zeros((0, 4, 3))).shape == (0,)
+
+
+@pytest.mark.parametrize("logits", [True, False])
+@pytest.mark.parametrize("rows", [(1,), (5,), (2, 3)])
+@pytest.mark.parametrize("smoothing", [None, 0.0, 0.2])
+def test_the_mean_of_a_cross_entropy_is_one_operation(rows, smoothing, logits):
+    rng = np.random.default_rng(0)
+    labels = rng.integers(4, size=rows)
+    if smoothing is None:
+        loss = losses.SparseCategoricalCrossentropy(from_logits=logits)
+    else:
+        loss = losses.CategoricalCrossentropy(from_logits=logits, label_smoothing=smoothing)
+        labels = np.eye(4, dtype=np.float32)[labels]
+    z = Tensor(rng.standard_normal((*rows, 4)))
+    found = []
+    for weights in (None, np.ones(rows)):
+        with GradientTape() as tape:
+            tape.watch(z)
+            y = loss(labels, z if logits else ops.softmax(z), weights)
+        if weights is None:
+            assert len(tape.operations) == (1 if logits else 2)
+        found.append((float(y), np.asarray(tape.gradient(y, z))))
+    np.testing.assert_allclose(found[0][0], found[1][0], rtol=1e-6)
+    np.testing.assert_allclose(found[0][1], found[1][1], rtol=1e-5, atol=1e-7)
+
+
+def test_wrong_labels_are_told_where_the_mean_is_one_operation():
+    z = Tensor(np.zeros((2, 3)))
+    loss = losses.SparseCategoricalCrossentropy(from_logits=True)
+    with pytest.raises(ValueError, match="class numbers from 0 to 2, got values from 0 to 3"):
+        loss(np.array([0, 3]), z)
+    with pytest.raises(ValueError, match="not whole"):
+        loss(np.array([0, 0.5]), z)
+    with pytest.raises(ValueError, match="class numbers of shape"):
+        loss(np.array([0, 1, 2]), z)

@@ -32,6 +32,7 @@ KERNEL_SYSTEM_HEADERS = {"cstdint", "cstring", "emmintrin.h", "immintrin.h", "ar
 PYTHON_FLOORS = [
     {"_core", "structure"},
     {"tensor", "config", "downloads", "extras", "memory", "registration", "seeds", "symbolic"},
+    {"recorded"},
     {"autograd"},
     {"ops", "gradcheck"},
     {"arguments", "configured", "naming", "random"},

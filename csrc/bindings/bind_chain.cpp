@@ -120,6 +120,7 @@ class LayerChain {
   }
 
   std::vector<ChainWeights> weights_of(const Arrays& arrays) const {
+    if (chain_.size() == 0) throw std::invalid_argument("chain: there are no links that compute anything");
     std::vector<ChainWeights> weights(chain_.size());
     size_t next = 0;
     const auto take = [&](const Dims& dims) {

@@ -10,14 +10,15 @@ The tape holds no values itself, only what the products captured, and drops that
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from operator import attrgetter
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from cnnfast import _core
+from cnnfast.recorded import Operation, Parameters, VectorJacobianProduct
 from cnnfast.structure import arranged_like, leaves
 from cnnfast.tensor import ArrayLike, FloatArray, Tensor, Value, Variable, is_float32, to_float32, wrap
 
@@ -25,6 +26,7 @@ __all__ = [
     "ArrayLike",
     "FloatArray",
     "GradientTape",
+    "Parameters",
     "Tensor",
     "Value",
     "Variable",
@@ -42,61 +44,11 @@ _SHARING = (np.ndarray, memoryview)
 # Below this many elements NumPy's own loop is quicker than the engine's call.
 ENGINE_SIZE = 8192
 
-# Called with dy and with one flag per input; returns one gradient per input, None where the flag is False.
-VectorJacobianProduct = Callable[[FloatArray, Sequence[bool]], Sequence["npt.NDArray[Any] | None"]]
+# What arrives at a target that is one number; copied, which is quicker than made.
+_ONE = np.ones((), np.float32)
 
-
-class _Node:
-    """One recorded operation."""
-
-    __slots__ = ("around", "input_keys", "input_shapes", "op", "output_key", "variables", "vjp")
-
-    def __init__(self, op: str, inputs: Sequence[Any], output: Tensor, vjp: VectorJacobianProduct) -> None:
-        self.op = op
-        self.input_keys: list[int] = []
-        self.input_shapes: list[tuple[int, ...] | None] = []
-        self.output_key = output._key
-        self.variables: list[tuple[Variable, int]] = []
-        self.vjp = vjp
-        self.around: _Node | None = None
-        keys, shapes = self.input_keys, self.input_shapes
-        for x in inputs:
-            if isinstance(x, Value):
-                keys.append(x._key)
-                shapes.append(x._value.shape)
-                if type(x) is not Tensor and isinstance(x, Variable):
-                    self.variables.append((x, x._version))
-            else:
-                keys.append(0)
-                shapes.append(None)
-
-    def played(self, needed: set[int], wanted: set[int]) -> _Node:
-        """The node to play back: the way around the input where the tape knows it and the input is not `wanted`."""
-        around = self.around
-        if around is None or around.input_keys[0] not in needed or self.input_keys[0] in wanted:
-            return self
-        return around
-
-    def gradients(self, dy: FloatArray, needed: set[int]) -> list[tuple[int, FloatArray]]:
-        """The key of each input whose gradient is needed, with that gradient."""
-        for variable, version in self.variables:
-            if variable._version != version:
-                raise RuntimeError(
-                    f"{self.op}: variable {variable.name} was overwritten by an optimizer after this operation was "
-                    "recorded; take the gradient first"
-                )
-        needs = [key in needed for key in self.input_keys]
-        gradients = self.vjp(dy, needs)
-        found = []
-        for key, shape, need, gradient in zip(self.input_keys, self.input_shapes, needs, gradients, strict=True):
-            if gradient is None or not need:
-                continue
-            if not is_float32(gradient):
-                gradient = np.asarray(gradient, np.float32)
-            if gradient.shape != shape:
-                raise RuntimeError(f"{self.op}: its gradient has shape {gradient.shape}, the input has {shape}")
-            found.append((key, gradient))
-        return found
+_VALUES = frozenset({Tensor, Variable})
+_trainable = attrgetter("trainable")
 
 
 class _ActiveTapes(threading.local):
@@ -133,7 +85,7 @@ class GradientTape:
     def __init__(self, persistent: bool = False, watch_accessed_variables: bool = True) -> None:
         self._persistent = persistent
         self._watch_variables = watch_accessed_variables
-        self._nodes: list[_Node] = []
+        self._nodes: list[Operation] = []
         self._tracked: set[int] = set()
         self._variables: dict[int, Variable] = {}
         self._recording = False
@@ -203,7 +155,7 @@ class GradientTape:
             self._start()
 
     @property
-    def operations(self) -> list[_Node]:
+    def operations(self) -> list[Operation]:
         """What was recorded, in order: for measurements, which may wrap each operation's `vjp`."""
         return self._nodes
 
@@ -221,7 +173,19 @@ class GradientTape:
                 found = True
         return found
 
-    def _append(self, node: _Node) -> None:
+    def _follows(self, inputs: Sequence[Any], parameters: Parameters | None) -> bool:
+        """`_follows_any` of the inputs and of parameters, which are mostly all trainable."""
+        found = self._follows_any(inputs)
+        if parameters is None:
+            return found
+        variables = parameters.variables
+        if not self._watch_variables or not all(map(_trainable, variables)):
+            return self._follows_any(variables) or found
+        self._tracked.update(parameters.keys)
+        self._variables.update(parameters.by_key)
+        return found or bool(variables)
+
+    def _append(self, node: Operation) -> None:
         self._nodes.append(node)
         self._tracked.add(node.output_key)
 
@@ -276,13 +240,14 @@ class GradientTape:
             self._stop()
 
         grads = _sum_by_key(targets, seeds)
-        needed = self._depends_on(x._key for x in source_list)
-        self._backward(grads, needed, {x._key for x in source_list})
-        zero = unconnected_gradients == "zero"
+        # What was not followed is constant, also where it met what was.
+        wanted = {x._key for x in source_list} & self._tracked
+        self._backward(grads, self._depends_on(wanted), wanted)
         # Another tape may follow what this gradient depends on.
-        dependencies = [*targets, *seeds]
+        dependencies = [*targets, *seeds] if _active.stack else None
+        zero = unconnected_gradients == "zero"
         found = [_result(grads.get(x._key), x, dependencies, zero) for x in source_list]
-        return arranged_like(sources, iter(found))
+        return found if source_list is sources else arranged_like(sources, iter(found))
 
     def _depends_on(self, source_keys: Iterable[int]) -> set[int]:
         """The keys of the sources and of everything recorded that was computed from them."""
@@ -310,10 +275,10 @@ def _sum(a: FloatArray, b: FloatArray) -> FloatArray:
     return a + b
 
 
-def _result(gradient: FloatArray | None, source: Value, dependencies: Sequence[Any], zero: bool) -> Any:
+def _result(gradient: FloatArray | None, source: Value, dependencies: Sequence[Any] | None, zero: bool) -> Any:
     if gradient is None:
         return wrap(np.zeros(source.shape, np.float32)) if zero else None
-    if not _active.stack:
+    if dependencies is None:
         # Only a view can share the source's memory, or what a product handed on.
         whole = gradient is not source._value and not isinstance(gradient.base, _SHARING)
         return wrap(gradient if whole and is_float32(gradient) else _unshared(to_float32(gradient), (source,)))
@@ -324,13 +289,15 @@ def _no_second_derivative(dy: FloatArray, needs: Sequence[bool]) -> Sequence[Flo
     raise NotImplementedError("GradientTape.gradient: gradients of gradients are not supported")
 
 
-def _consume(nodes: list[_Node]) -> Iterator[_Node]:
+def _consume(nodes: list[Operation]) -> Iterator[Operation]:
     """Take the nodes off the end of the list one by one, so that what each captured is freed after its use."""
     while nodes:
         yield nodes.pop()
 
 
 def _sources(sources: Any) -> list[Value]:
+    if type(sources) is list and _VALUES.issuperset(map(type, sources)):
+        return sources
     flat = leaves(sources)
     for x in flat:
         if not isinstance(x, Value):
@@ -369,7 +336,7 @@ def _sum_by_key(targets: Sequence[Any], seeds: Sequence[Any]) -> dict[int, Float
     for t, seed in zip(targets, seeds, strict=True):
         shape = np.shape(t) if not isinstance(t, Value) else t._value.shape
         if seed is None:
-            dy = np.ones(shape, np.float32)
+            dy = np.ones(shape, np.float32) if shape else _ONE.copy()
         else:
             # A gradient that passes unchanged to the result must not share the caller's array.
             dy = to_float32(seed, "GradientTape.gradient", "output_gradients").copy()
@@ -396,6 +363,7 @@ def record(
     inputs: Sequence[Any],
     vjp: VectorJacobianProduct,
     around: tuple[Sequence[Any], VectorJacobianProduct] | None = None,
+    parameters: Parameters | None = None,
 ) -> Any:
     """Hand a result over to the recording tapes.
 
@@ -407,21 +375,24 @@ def record(
             wanted; returns one gradient per input, None where it is not.
         around: other inputs, which the only one of `inputs` was made of, and the product for these: the quicker way
             back, taken by a tape that follows the first of them unless the gradient of the input itself is asked for.
+        parameters: variables that are inputs too, behind `inputs`, of an operation that the engine computes: neither
+            the result nor the gradients share anybody's memory, and the gradients are float32 arrays of the inputs'
+            shapes, or None where not wanted.
 
     Returns:
         A `Tensor` where a tape follows an input or an input is a `Tensor`, else the float32 array.
     """
     array = _unshared(to_float32(value, op, "result"), inputs)
-    tapes = [tape for tape in _active.stack if tape._follows_any(inputs)]
+    tapes = [tape for tape in _active.stack if tape._follows(inputs, parameters)]
     if not tapes:
         for x in inputs:
             if isinstance(x, Tensor):
                 return wrap(array)
         return array
     output = wrap(array)
-    node = _Node(op, inputs, output, vjp)
+    node = Operation(op, inputs, output, vjp, parameters)
     if around is not None:
-        node.around = _Node(op, around[0], output, around[1])
+        node.around = Operation(op, around[0], output, around[1])
     for tape in tapes:
         tape._append(node)
     return output

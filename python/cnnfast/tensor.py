@@ -217,7 +217,10 @@ class Tensor(Value):
         6.0
     """
 
-    __slots__ = ("__weakref__", "_activated", "_key", "_value")
+    # `_logits` is set by who knows them only: what a softmax was made of.
+    __slots__ = ("__weakref__", "_activated", "_key", "_logits", "_value")
+
+    _logits: ArrayLike
 
     def __init__(self, value: ArrayLike) -> None:
         if isinstance(value, Value):

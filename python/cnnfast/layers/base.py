@@ -316,7 +316,7 @@ class Layer(Described, Penalised):
         if isinstance(value, Variable):
             self._own(name, value)
         super().__setattr__(name, value)
-        if name not in _FOUND:
+        if name not in _UNNOTED:
             self._forget_found(name)
 
     def __delattr__(self, name: str) -> None:
@@ -478,8 +478,8 @@ class SameShape(Layer):
         return tuple(input_shape)
 
 
-# What was found among the attributes.
-_FOUND = frozenset({"_parts", "_metric_holders"})
+# What was found among the attributes, and what changes neither that nor what a layer computes.
+_UNNOTED = frozenset({"_parts", "_metric_holders", "trainable", "_trainable"})
 # Attributes that say what a layer computes, which models ask for once.
 _SETTINGS = {
     "activation", "call", "data_format", "dilation_rate", "groups", "max_value", "negative_slope", "padding",

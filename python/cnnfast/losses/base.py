@@ -40,6 +40,26 @@ def counting(rule: Counted) -> Callable[[LossFunction], LossFunction]:
     return decorate
 
 
+# For functions whose mean can be one operation: what makes it, from (y_true, y_pred) and the function's own arguments.
+_averaging: dict[LossFunction, LossFunction] = {}
+_MEANS = ("sum_over_batch_size", "mean", "mean_with_sample_weight")  # where nothing is weighed
+
+
+def averaging(rule: LossFunction) -> Callable[[LossFunction], LossFunction]:
+    """Decorate a loss function whose mean over all values one operation can compute.
+
+    Args:
+        rule: called with (y_true, y_pred) and the function's own arguments; returns the mean, or None where the values
+            are to be computed.
+    """
+
+    def decorate(function: LossFunction) -> LossFunction:
+        _averaging[function] = rule
+        return function
+
+    return decorate
+
+
 def counted(function: Any, y_true: Any, y_pred: Any, values: Any, **arguments: Any) -> npt.NDArray[np.bool_] | None:
     """Where the values of a loss function count, or None where all do.
 
@@ -47,11 +67,15 @@ def counted(function: Any, y_true: Any, y_pred: Any, values: Any, **arguments: A
         >>> counted(abs, None, None, np.ones(3)) is None
         True
     """
+    rule = _rule(_counted, function)
+    return None if rule is None else rule(y_true, y_pred, values, **arguments)
+
+
+def _rule(rules: dict[LossFunction, Any], function: Any) -> Any:
     try:
-        rule = _counted.get(function)
+        return rules.get(function)
     except TypeError:  # a callable that cannot be hashed
         return None
-    return None if rule is None else rule(y_true, y_pred, values, **arguments)
 
 
 class Loss(Configured):
@@ -96,6 +120,9 @@ class Loss(Configured):
         """Where the values count, as booleans of their shape; None where all do."""
         return None
 
+    def _at_once(self, y_true: Any, y_pred: Any) -> Any:
+        """The mean of all values by a quicker way than by the values, or None where there is none."""
+
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments as values that JSON can hold, and the name, also one that was made up."""
         config = super().get_config()
@@ -117,6 +144,10 @@ class Loss(Configured):
             ValueError: the shapes do not fit.
         """
         y_true, y_pred = _converted(y_true), _converted(y_pred)
+        if sample_weight is None and self.reduction in _MEANS:
+            mean = self._at_once(y_true, y_pred)
+            if mean is not None:
+                return mean
         values = self.call(y_true, y_pred)
         mask = self.counted(y_true, y_pred, values)
         return reduced(self.name, values, self.reduction, sample_weight, mask)
@@ -225,6 +256,11 @@ class LossFunctionWrapper(Loss):
         super().__init__(name or getattr(fn, "__name__", None), reduction, dtype)
         self.fn = fn
         self._function_arguments = kwargs
+
+    def _at_once(self, y_true: Any, y_pred: Any) -> Any:
+        own = type(self).call is not LossFunctionWrapper.call or type(self).counted is not LossFunctionWrapper.counted
+        rule = None if own else _rule(_averaging, self.fn)
+        return None if rule is None else rule(y_true, y_pred, **self._function_arguments)
 
     def call(self, y_true: Any, y_pred: Any) -> Any:  # noqa: D102
         return self.fn(y_true, y_pred, **self._function_arguments)

@@ -10,10 +10,12 @@ import numpy.typing as npt
 
 from cnnfast import ops
 from cnnfast.arguments import integer, real
-from cnnfast.autograd import is_recorded
-from cnnfast.losses.base import EPSILON, LossFunctionWrapper, counting
+from cnnfast.autograd import Value, is_recorded
+from cnnfast.losses.base import EPSILON, LossFunctionWrapper, averaging, counting
 from cnnfast.losses.fused import cross_entropy, mean_of
 from cnnfast.losses.shapes import as_value, class_labels, matched
+from cnnfast.ops.softmax import mean_softmax_cross_entropy
+from cnnfast.tensor import is_float32
 
 _LOW, _HIGH = np.float32(EPSILON), np.float32(1.0 - EPSILON)
 
@@ -90,6 +92,27 @@ def smoothed(labels: Any, part: float, classes: int) -> Any:
     return ops.add(ops.multiply(labels, 1.0 - part), part / classes) if part else labels
 
 
+def _mean_categorical(
+    y_true: Any, y_pred: Any, from_logits: bool = False, label_smoothing: float = 0.0, axis: int = -1
+) -> Any:
+    """The mean of `categorical_crossentropy` from the logits, or None where it takes more than that."""
+    logits = _rows_of_logits(y_pred, from_logits, axis)
+    if logits is None or np.shape(y_true) != logits.shape or is_recorded(y_true):
+        return None
+    labels = as_value("categorical_crossentropy", y_true, "y_true")
+    return mean_softmax_cross_entropy(smoothed(labels, label_smoothing, logits.shape[-1]), logits)
+
+
+def _rows_of_logits(y_pred: Any, from_logits: bool, axis: int) -> Any:
+    """The logits, as an array or tensor, of several classes along the last axis, if they are known; else None."""
+    logits = y_pred if from_logits else ops.logits_of(y_pred)
+    if not (isinstance(logits, Value) or is_float32(logits)) or logits.size == 0:
+        return None
+    shape = logits.shape
+    return logits if axis in (-1, len(shape) - 1) and shape[-1:] > (1,) else None
+
+
+@averaging(_mean_categorical)
 def categorical_crossentropy(
     y_true: Any, y_pred: Any, from_logits: bool = False, label_smoothing: float = 0.0, axis: int = -1
 ) -> Any:
@@ -125,6 +148,23 @@ def categorical_crossentropy(
     return cross_entropy(name, labels, y_pred, EPSILON, 1.0 - EPSILON)
 
 
+def _mean_sparse(
+    y_true: Any, y_pred: Any, from_logits: bool = False, ignore_class: int | None = None, axis: int = -1
+) -> Any:
+    """The mean of `sparse_categorical_crossentropy` from the logits, or None where it takes more than that."""
+    logits = _rows_of_logits(y_pred, from_logits, axis)
+    labels = np.asarray(y_true)
+    if ignore_class is not None or logits is None or labels.shape != logits.shape[:-1]:
+        return None
+    if labels.dtype.kind == "f":
+        labels = class_labels("sparse_categorical_crossentropy", labels, logits.shape)
+    try:
+        return mean_softmax_cross_entropy(labels, logits)
+    except (ValueError, TypeError):  # `sparse_categorical_crossentropy` tells what is wrong
+        return None
+
+
+@averaging(_mean_sparse)
 @counting(lambda y_true, y_pred, values, ignore_class=None, **_: _valid(y_true, values.shape, ignore_class))
 def sparse_categorical_crossentropy(
     y_true: Any, y_pred: Any, from_logits: bool = False, ignore_class: int | None = None, axis: int = -1

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from cnnfast import layers
-from cnnfast.autograd import Variable
+from cnnfast.autograd import Parameters, Variable
 from cnnfast.models.fusion import WEIGHTED, PaddedConvolution, PooledConvolution, WeightedActivation, penalised
 from cnnfast.models.steps import Step, readers
 from cnnfast.ops._chain import LARGEST_KEPT, chain_for, chained
@@ -40,14 +40,16 @@ class _Plan:
 
     def __init__(self, links: Sequence[_Link], assigned: list[int], x_shape: tuple[int, ...]) -> None:
         self.assigned = assigned
-        self.weights: list[Variable] = []
         self.chain: Any = None
+        self.after = getattr(links[-1].layer, "_after", None)
+        weights: list[Variable] = []
         chain = chain_for(x_shape)
         try:
-            linked = all(_add(chain, link, self.weights) for link in links)
+            linked = all(_add(chain, link, weights) for link in links)
         except (ValueError, TypeError):
             return  # the layer itself tells what does not fit
-        if linked and chain.kept_size <= LARGEST_KEPT:
+        self.weights = Parameters(weights)
+        if linked and not any(map(_activates_after, links[:-1])) and chain.kept_size <= LARGEST_KEPT:
             self.chain = chain
 
 
@@ -70,10 +72,16 @@ class Chain:
             if plan is None or plan.assigned != [layer._assigned for layer in self._layers]:
                 plan = self._planned(x.shape)
             if plan.chain is not None:
-                return chained(plan.chain, x, plan.weights)
+                y = chained(plan.chain, x, plan.weights)
+                return y if plan.after is None else self._activated(y, plan.after)
         for part in self._parts:
             x = part(x, training=training)
         return x
+
+    def _activated(self, y: Any, activation: Callable[[Any], Any]) -> Any:
+        """What the last layer makes of the chain's output, by an activation that the engine does not fuse."""
+        with self._links[-1].layer.naming_errors():
+            return activation(y)
 
     def _planned(self, x_shape: tuple[int, ...]) -> _Plan:
         if len(self._plans) >= _MOST_PLANS:
@@ -91,7 +99,7 @@ def with_chains(steps: list[Step], kept: set[int]) -> list[Step]:
     row: list[Step] = []
     for step in steps:
         follows = row and step.plain == row[-1].outputs[0] not in kept and len(read[row[-1].outputs[0]]) == 1
-        if row and not (follows and _fits(step)):
+        if row and not (follows and _fits(step) and not any(map(_activates_after, _links(row[-1].compute) or ()))):
             found += _joined(row)
             row = []
         if _fits(step):
@@ -128,12 +136,17 @@ def _links(part: Any) -> list[_Link] | None:
     return [_Link(layer, border, activated)] if type(layer) in CLASSES else None
 
 
+def _activates_after(link: _Link) -> bool:
+    """Whether a layer has an activation, such as softmax, that comes after what the engine does; it ends a chain."""
+    return getattr(link.layer, "_after", None) is not None
+
+
 def _add(chain: Any, link: _Link, weights: list[Variable]) -> bool:
     """Put a layer into a chain, and its weights to the others; False where it does more than a chain can."""
     layer = link.layer
     if not layer.built or layer.input_spec is not None or "call" in vars(layer):
         return False
-    if getattr(layer, "data_format", "channels_last") != "channels_last" or getattr(layer, "_after", None) is not None:
+    if getattr(layer, "data_format", "channels_last") != "channels_last":
         return False
     if type(layer) in WEIGHTED:
         return _add_weighted(chain, link, weights)

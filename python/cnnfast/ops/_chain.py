@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from cnnfast import _core
-from cnnfast.autograd import ArrayLike, FloatArray, Variable, record, to_float32
+from cnnfast.autograd import ArrayLike, FloatArray, Parameters, record, to_float32
 
 # What a tape keeps of a chain is freed at its end, not link by link: so only what is small runs as one.
 LARGEST_KEPT = 2 << 20  # floats
@@ -16,21 +16,22 @@ def chain_for(x_shape: tuple[int, ...]) -> _core.LayerChain:
     """A chain without links yet, for inputs of this shape.
 
     Example:
+        >>> from cnnfast.autograd import Variable
         >>> chain = chain_for((1, 2))
         >>> chain.dense((2, 1), True, "relu", 0.0)
-        >>> chained(chain, np.ones((1, 2)), [Variable([[1.0], [2.0]]), Variable([0.5])])
+        >>> chained(chain, np.ones((1, 2)), Parameters([Variable([[1.0], [2.0]]), Variable([0.5])]))
         array([[3.5]], dtype=float32)
     """
     return _core.LayerChain(x_shape)
 
 
-def chained(chain: _core.LayerChain, x: ArrayLike, weights: Sequence[Variable]) -> Any:
+def chained(chain: _core.LayerChain, x: ArrayLike, weights: Parameters) -> Any:
     """The output of a chain; its weights are the kernels and biases of its links in a row."""
     array = to_float32(x, "chain")
-    values = [w._value for w in weights]
+    values = weights.values()
     y, kept = chain.forward(array, values)
 
     def vjp(dy: FloatArray, needs: Sequence[bool]) -> Sequence[FloatArray | None]:
         return chain.backward(array, values, kept, y, to_float32(dy), needs)
 
-    return record("chain", y, (x, *weights), vjp)
+    return record("chain", y, (x,), vjp, parameters=weights)

@@ -7,7 +7,6 @@ The largest logit is subtracted before anything is exponentiated, so no finite l
 from __future__ import annotations
 
 import operator
-import weakref
 from collections.abc import Sequence
 from typing import Any
 
@@ -16,11 +15,9 @@ import numpy.typing as npt
 
 from cnnfast import _core
 from cnnfast.autograd import ArrayLike, FloatArray, Tensor, is_recorded, record, to_float32
+from cnnfast.ops.math import quiet
 
 __all__ = ["log_softmax", "logits_of", "softmax", "softmax_cross_entropy"]
-
-# The logits of each live tensor that `softmax` returned, by the tensor's key.
-_logits: dict[int, ArrayLike] = {}
 
 
 def _axis_last(op: str, array: FloatArray, axis: int) -> FloatArray:
@@ -63,8 +60,7 @@ def softmax(x: ArrayLike, axis: int = -1) -> Any:
 
     y = record("softmax", _axis_back(rows, axis), (x,), vjp)
     if isinstance(y, Tensor) and axis in (-1, y.ndim - 1):
-        _logits[y._key] = x
-        weakref.finalize(y, _logits.pop, y._key, None).atexit = False
+        y._logits = x
     return y
 
 
@@ -82,7 +78,7 @@ def logits_of(probabilities: Any) -> ArrayLike | None:
         >>> logits_of(np.array([0.5, 0.5])) is None
         True
     """
-    return _logits.get(probabilities._key) if isinstance(probabilities, Tensor) else None
+    return getattr(probabilities, "_logits", None) if isinstance(probabilities, Tensor) else None
 
 
 def log_softmax(x: ArrayLike, axis: int = -1) -> Any:
@@ -148,6 +144,32 @@ def softmax_cross_entropy(labels: ArrayLike, logits: ArrayLike) -> Any:
         return (_core.cross_entropy_backward(targets, probabilities, to_float32(dy)),)
 
     return record("softmax_cross_entropy", losses, (logits,), vjp)
+
+
+def mean_softmax_cross_entropy(labels: ArrayLike, logits: ArrayLike) -> Any:
+    """The mean of `softmax_cross_entropy` over all rows, of which there are some: as one operation to a tape.
+
+    Labels that a tape follows are constants here.
+
+    Example:
+        >>> round(float(mean_softmax_cross_entropy([0, 2], [[5.0, 0.0, 0.0], [0.0, 0.0, 0.0]])), 3)
+        0.556
+    """
+    array = to_float32(logits, "softmax_cross_entropy", "logits")
+    targets = _label_array(labels, array.shape)
+    losses, probabilities = _core.cross_entropy_forward(targets, array)
+    count = losses.size
+    if count == 1:
+        mean = losses.reshape(())
+    else:
+        with quiet():
+            mean = np.array(losses.sum(dtype=np.float64) / count, np.float32)
+
+    def vjp(dy: FloatArray, needs: Sequence[bool]) -> Sequence[FloatArray | None]:
+        each = dy.reshape(losses.shape) if count == 1 else np.full(losses.shape, dy / np.float32(count), np.float32)
+        return (_core.cross_entropy_backward(targets, probabilities, each),)
+
+    return record("softmax_cross_entropy", mean, (logits,), vjp)
 
 
 def _label_array(labels: ArrayLike, shape: tuple[int, ...]) -> FloatArray | npt.NDArray[np.int64]:
