@@ -224,7 +224,7 @@ def test_what_keras_does_not_have_is_not_written():
     with pytest.raises(ValueError, match="no learning_rate_multiplier"):
         to_keras_config(Model(x, layer(x)))
     written = to_keras_config(Model(x, layers.Maxout(2)(x)))["config"]["layers"][1]
-    assert (written["module"], written["registered_name"]) == (None, "cnnfast>Maxout")
+    assert (written["module"], written["registered_name"]) == ("cnnfast.layers", "cnnfast>Maxout")
     image = layers.Input((4, 4, 2))
     with pytest.raises(ValueError, match=r"no padding=1; put a ZeroPadding layer before it"):
         to_keras_config(Model(image, layers.Conv2D(2, 3, padding=1)(image)))

@@ -7,9 +7,22 @@ from typing import Any
 
 import numpy as np
 
-OUR_PACKAGE = "cnnfast"  # under which files of Keras's forms name layers that Keras does not have
+# Layers that Keras does not have: told as classes that somebody has registered, which Keras asks for. Users may register
+# classes under the same names; the module tells which are meant.
+OURS_ALONE = ("LocalResponseNormalization", "Maxout", "Whitening")
+OUR_PACKAGE, OUR_MODULE = "cnnfast", "cnnfast.layers"
 _ARRAYS = ("__numpy__", "__tensor__", "__array__")
 _CODE = ("__lambda__", "lambda", "Lambda")
+
+
+def is_ours_alone(given: Mapping[str, Any]) -> bool:
+    """Whether a configuration tells a layer of this library that Keras does not have.
+
+    Files of before name no module, nor does Keras where it cannot tell.
+    """
+    name = given.get("class_name")
+    registered = name in OURS_ALONE and given.get("registered_name") == f"{OUR_PACKAGE}>{name}"
+    return registered and given.get("module") in (None, OUR_MODULE)
 
 
 class Objects:
@@ -25,6 +38,8 @@ class Objects:
 
     def custom_name(self, given: Mapping[str, Any]) -> str | None:
         """The name under which the user gave what a configuration tells, or None."""
+        if is_ours_alone(given) and given.get("module") is not None:
+            return None
         registered = given.get("registered_name")
         names = [registered, given.get("class_name")]
         if isinstance(registered, str):

@@ -9,7 +9,7 @@ from cnnfast import layers
 from cnnfast.layers.base import Layer
 from cnnfast.models.keras_config import graphs
 from cnnfast.models.keras_config.arguments import argument_name, float32_only, input_dtype, takes, without_meaning
-from cnnfast.models.keras_config.objects import OUR_PACKAGE, Objects
+from cnnfast.models.keras_config.objects import Objects, is_ours_alone
 from cnnfast.models.keras_config.operations import is_operation, operation_entry
 from cnnfast.models.model import Model
 from cnnfast.models.saving import layer_from_config
@@ -164,7 +164,7 @@ class Reader:
 def _of_keras(given: Mapping[str, Any]) -> bool:
     """Whether a class is Keras's own, or this library's, rather than one that somebody registered there."""
     module, registered = given.get("module"), given.get("registered_name")
-    if registered == f"{OUR_PACKAGE}>{given['class_name']}":
+    if is_ours_alone(given):
         return True
     foreign = isinstance(registered, str) and ">" in registered
     return not foreign and (module is None or module.split(".")[0] in ("keras", "tensorflow", "tf_keras"))

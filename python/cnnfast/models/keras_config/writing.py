@@ -11,7 +11,7 @@ from cnnfast.layers.base import Layer
 from cnnfast.layers.core import InputLayer
 from cnnfast.layers.operation import OperationLayer
 from cnnfast.models.graph_config import graph_config
-from cnnfast.models.keras_config.objects import OUR_PACKAGE
+from cnnfast.models.keras_config.objects import OUR_MODULE, OUR_PACKAGE, OURS_ALONE
 from cnnfast.models.keras_config.operations import keras_operation
 from cnnfast.models.model import Model
 from cnnfast.models.sequential import Sequential
@@ -21,8 +21,6 @@ from cnnfast.symbolic import is_shape, shapes_of
 
 Shared = Mapping[Any, int]
 
-# Layers that Keras does not have: told as classes that somebody has registered, which Keras asks for.
-_OURS_ALONE = ("LocalResponseNormalization", "Maxout", "Whitening")
 # Arguments that some of its layers do not take.
 _NOT_TAKEN = {f"SpatialDropout{rank}D": ("trainable",) for rank in (1, 2, 3)}
 _OBJECTS = {"_initializer": "initializers", "_regularizer": "regularizers", "_constraint": "constraints"}
@@ -69,8 +67,8 @@ def _unshared(layer: Any, shared: Shared) -> dict[str, Any]:
     name = type(layer).__name__
     if layers.BUILT_IN.get(name) is not type(layer):
         raise ValueError(f"to_keras_config: Keras has no layer {name}")
-    if name in _OURS_ALONE:
-        return {**_told(None, layer, _layer(layer, shared)), "registered_name": f"{OUR_PACKAGE}>{name}"}
+    if name in OURS_ALONE:
+        return {**_told(OUR_MODULE, layer, _layer(layer, shared)), "registered_name": f"{OUR_PACKAGE}>{name}"}
     return _told("keras.layers", layer, _layer(layer, shared))
 
 
@@ -79,8 +77,10 @@ def _own(layer: Any, shared: Shared) -> dict[str, Any]:
     cls = type(layer)
     made_of_tensors = isinstance(layer, Model) and layer._graph is not None and cls.__init__ is Model.__init__
     config = _functional(layer, shared) if made_of_tensors else layer.get_config()
-    module = None if cls.__module__ == "__main__" else cls.__module__
-    return {**_told(module, layer, config), "registered_name": get_registered_name(cls)}
+    registered = get_registered_name(cls)
+    # Where it is said to be in no module, a class under our package's name would be ours.
+    nowhere = cls.__module__ == "__main__" and not registered.startswith(f"{OUR_PACKAGE}>")
+    return {**_told(None if nowhere else cls.__module__, layer, config), "registered_name": registered}
 
 
 def _told(module: str | None, layer: Any, config: dict[str, Any]) -> dict[str, Any]:
