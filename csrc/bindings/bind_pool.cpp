@@ -21,62 +21,27 @@ Pooling pooling_of(const std::string& op, const Dims& x_dims, const py::object& 
   return {op, make_pool_shape(op, x_dims, window_values, stride_values, padding_values, dilation_values)};
 }
 
-py::array_t<float> max_forward(const Pooling& pooling, const Floats& x) {
-  require_same_shape(pooling.op.c_str(), "x", dims_of(x), "the pooling's x", pooling.shape.x_dims);
-  py::array_t<float> y = new_floats(pooling.shape.y_dims);
-  const float* from = x.data();
-  float* to = y.mutable_data();
-  const py::gil_scoped_release release_gil;
-  max_pool_forward(pooling.shape, from, to, nullptr);
-  return y;
-}
-
-py::tuple max_forward_with_winners(const Pooling& pooling, const Floats& x) {
-  require_same_shape(pooling.op.c_str(), "x", dims_of(x), "the pooling's x", pooling.shape.x_dims);
-  py::array_t<float> y = new_floats(pooling.shape.y_dims);
-  py::array winners = new_winners(pooling);
-  const float* from = x.data();
-  float* to = y.mutable_data();
-  void* winners_to = winners.mutable_data();
-  {
-    const py::gil_scoped_release release_gil;
-    max_pool_forward(pooling.shape, from, to, winners_to);
+// (window, stride, dilation, values added in front) along each axis of the image.
+py::tuple windows_of(const Pooling& pooling) {
+  const size_t axes = pooling.shape.x_dims.size() - 2;
+  py::tuple windows(axes);
+  for (size_t i = 0; i < axes; ++i) {
+    const Axis& a = pooling.shape.axes[pooling.shape.axes.size() - axes + i];
+    windows[i] = py::make_tuple(a.window, a.stride, a.dilation, a.pad_before);
   }
-  return py::make_tuple(y, winners);
-}
-
-template <typename Winner>
-py::array_t<float> max_backward(const Pooling& pooling, const In<Winner>& winners, const Floats& dy) {
-  require_same_shape(pooling.op.c_str(), "dy", dims_of(dy), "y", pooling.shape.y_dims);
-  require_same_shape(pooling.op.c_str(), "winners", dims_of(winners), "y", pooling.shape.y_dims);
-  require_winners_of(pooling, sizeof(Winner));
-  py::array_t<float> dx = new_floats(pooling.shape.x_dims);
-  const float* from = dy.data();
-  const Winner* winners_from = winners.data();
-  float* to = dx.mutable_data();
-  const py::gil_scoped_release release_gil;
-  max_pool_backward(pooling.shape, from, winners_from, to);
-  return dx;
+  return windows;
 }
 
 py::array_t<float> average_forward(const Pooling& pooling, const Floats& x, bool count_include_pad) {
-  require_same_shape(pooling.op.c_str(), "x", dims_of(x), "the pooling's x", pooling.shape.x_dims);
-  py::array_t<float> y = new_floats(pooling.shape.y_dims);
-  const float* from = x.data();
-  float* to = y.mutable_data();
-  const py::gil_scoped_release release_gil;
-  average_pool_forward(pooling.shape, count_include_pad, from, to);
-  return y;
+  return pooled_values(pooling, x, [&](const float* from, float* to) {
+    average_pool_forward(pooling.shape, count_include_pad, from, to);
+  });
 }
 
 py::array_t<float> average_backward(const Pooling& pooling, const Floats& dy, bool count_include_pad) {
-  require_same_shape(pooling.op.c_str(), "dy", dims_of(dy), "y", pooling.shape.y_dims);
-  py::array_t<float> dx = new_floats(pooling.shape.x_dims);
-  const float* from = dy.data();
-  float* to = dx.mutable_data();
-  const py::gil_scoped_release release_gil;
-  average_pool_backward(pooling.shape, count_include_pad, from, to);
-  return dx;
+  return pooled_gradient(pooling, dy, [&](const float* from, float* to) {
+    average_pool_backward(pooling.shape, count_include_pad, from, to);
+  });
 }
 
 // Images, the positions of each, and channels.
@@ -153,16 +118,14 @@ py::array_t<float> global_average_gradient(const Dims& x_dims, const Floats& dy)
 }  // namespace
 
 void bind_pool(py::module_& module) {
-  py::class_<Pooling>(module, "Pooling")
-      .def(py::init(&pooling_of), py::arg("op"), py::arg("x_shape"), py::arg("pool_size"), py::arg("strides"),
-           py::arg("padding"), py::arg("dilation_rate"))
-      .def_property_readonly("output_shape", [](const Pooling& p) { return py::tuple(py::cast(p.shape.y_dims)); })
-      .def("max", &max_forward, py::arg("x").noconvert())
-      .def("max_with_winners", &max_forward_with_winners, py::arg("x").noconvert())
-      .def("max_backward", &max_backward<uint8_t>, py::arg("winners").noconvert(), py::arg("dy").noconvert())
-      .def("max_backward", &max_backward<int32_t>, py::arg("winners").noconvert(), py::arg("dy").noconvert())
-      .def("average", &average_forward, py::arg("x").noconvert(), py::arg("count_include_pad"))
-      .def("average_backward", &average_backward, py::arg("dy").noconvert(), py::arg("count_include_pad"));
+  py::class_<Pooling> cls(module, "Pooling");
+  cls.def(py::init(&pooling_of), py::arg("op"), py::arg("x_shape"), py::arg("pool_size"), py::arg("strides"),
+          py::arg("padding"), py::arg("dilation_rate"));
+  cls.def_property_readonly("output_shape", [](const Pooling& p) { return py::tuple(py::cast(p.shape.y_dims)); });
+  cls.def_property_readonly("windows", &windows_of);
+  bind_max<PoolShape>(cls, &max_pool_forward, &max_pool_backward);
+  cls.def("average", &average_forward, py::arg("x").noconvert(), py::arg("count_include_pad"));
+  cls.def("average_backward", &average_backward, py::arg("dy").noconvert(), py::arg("count_include_pad"));
   module.def("global_max", &global_max, py::arg("x").noconvert());
   module.def("global_max_backward", &global_max_gradient, py::arg("x_shape"), py::arg("winners").noconvert(),
              py::arg("dy").noconvert());

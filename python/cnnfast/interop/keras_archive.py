@@ -10,18 +10,16 @@ import datetime
 import io
 import json
 import os
-import warnings
 import zipfile
 import zlib
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from cnnfast.interop.hdf5 import hdf5_bytes, opened_hdf5
-from cnnfast.interop.keras_compile import compile_loaded, keras_compile_config
-from cnnfast.interop.keras_models import WRITTEN_AS, json_of, make_model, no_metadata, refuse_unsafe
+from cnnfast.interop.keras_compile import compile_config_to_save, compile_loaded
+from cnnfast.interop.keras_models import WRITTEN_AS, config_to_save, json_of, make_model, refuse_unsafe
 from cnnfast.interop.keras_weights import assign_stored, check_built, weights_tree
 from cnnfast.models.files import PathLike, check_readable, may_write, write_atomically
-from cnnfast.models.keras_config import to_keras_config
 
 _CONFIG, _METADATA, _WEIGHTS, _PICKLED = "config.json", "metadata.json", "model.weights.h5", "model.weights.npz"
 _LARGEST_EXPANSION = 100  # Keras compresses nothing
@@ -49,16 +47,10 @@ def save_model(
         FileExistsError: there is such a file, and `overwrite` is False.
         OSError: the file cannot be written.
     """
-    no_metadata(metadata)
-    check_built(model, "save")
-    config = to_keras_config(model)
-    trained = include_optimizer and model.compiled
-    if trained:
-        try:
-            config["compile_config"] = keras_compile_config(model)
-        except TypeError as error:
-            trained = False
-            warnings.warn(f"save: {error}; the model is saved without its training configuration", stacklevel=4)
+    config = config_to_save(model, metadata)
+    training = compile_config_to_save(model, include_optimizer)
+    if training is not None:
+        config["compile_config"] = training
     about = {
         "keras_version": WRITTEN_AS,
         "date_saved": datetime.datetime.now().strftime("%Y-%m-%d@%H:%M:%S"),
@@ -67,7 +59,7 @@ def save_model(
     with zipfile.ZipFile(archive, "w") as file:
         file.writestr(_METADATA, json.dumps(about))
         file.writestr(_CONFIG, json.dumps(config))
-        file.writestr(_WEIGHTS, hdf5_bytes(weights_tree(model, trained)))
+        file.writestr(_WEIGHTS, hdf5_bytes(weights_tree(model, training is not None)))
     write_atomically(may_write(filepath, overwrite), archive.getvalue())
 
 

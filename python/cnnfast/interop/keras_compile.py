@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import warnings
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -56,6 +57,18 @@ def compile_loaded(path: PathLike, model: Any, config: Mapping[str, Any], custom
             compile_as_keras_did(model, config, custom_objects)
     except ValueError as error:
         raise ValueError(f"{error}; compile=False loads the model without optimizer, loss and metrics") from error
+
+
+def compile_config_to_save(model: Any, wanted: bool) -> dict[str, Any] | None:
+    """`keras_compile_config` for a model's file; None, with a warning where it cannot be told, if there is nothing."""
+    if not (wanted and model.compiled):
+        return None
+    try:
+        return keras_compile_config(model)
+    except TypeError as error:
+        # Of save_model, which Model.save calls.
+        warnings.warn(f"save: {error}; the model is saved without its training configuration", stacklevel=5)
+        return None
 
 
 def keras_compile_config(model: Any) -> dict[str, Any]:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import warnings
 from collections.abc import Mapping
 from typing import Any
 
 from cnnfast.interop import keras_optimizer
 from cnnfast.interop.hdf5 import Contents, Group, hdf5_bytes, opened_hdf5
-from cnnfast.interop.keras_compile import compile_loaded, keras_compile_config
-from cnnfast.interop.keras_models import WRITTEN_AS, json_of, make_model, no_metadata, refuse_unsafe
+from cnnfast.interop.keras_compile import compile_config_to_save, compile_loaded
+from cnnfast.interop.keras_models import WRITTEN_AS, config_to_save, json_of, make_model, refuse_unsafe
 from cnnfast.interop.keras_ordered import (
     MODEL,
     add_optimizer,
@@ -21,7 +20,6 @@ from cnnfast.interop.keras_ordered import (
 )
 from cnnfast.interop.keras_weights import check_built
 from cnnfast.models.files import PathLike, may_write, write_atomically
-from cnnfast.models.keras_config import to_keras_config
 
 
 def save_model(
@@ -46,24 +44,18 @@ def save_model(
         FileExistsError: there is such a file, and `overwrite` is False.
         OSError: the file cannot be written.
     """
-    no_metadata(metadata)
-    check_built(model, "save")
-    config = to_keras_config(model)
+    config = config_to_save(model, metadata)
     root = _about()
     root.attributes["model_config"] = json.dumps(
         {key: config[key] for key in ("class_name", "config", "build_config") if key in config}
     )
     add_ordered_weights(root.at(MODEL), model)
     root.at(MODEL).attributes |= _about().attributes
-    if include_optimizer and model.compiled and model.optimizer is not None:
-        try:
-            training = keras_compile_config(model)
-        except TypeError as error:
-            warnings.warn(f"save: {error}; the model is saved without its training configuration", stacklevel=4)
-        else:
-            told = {key: training[key] for key in ("loss", "metrics", "weighted_metrics", "loss_weights")}
-            root.attributes["training_config"] = json.dumps({**told, "optimizer_config": training["optimizer"]})
-            add_optimizer(root, model)
+    training = compile_config_to_save(model, include_optimizer and model.optimizer is not None)
+    if training is not None:
+        told = {key: training[key] for key in ("loss", "metrics", "weighted_metrics", "loss_weights")}
+        root.attributes["training_config"] = json.dumps({**told, "optimizer_config": training["optimizer"]})
+        add_optimizer(root, model)
     write_atomically(may_write(filepath, overwrite), hdf5_bytes(root))
 
 

@@ -7,9 +7,10 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
+from cnnfast.interop.keras_weights import check_built
 from cnnfast.layers.base import initial_weights_from
 from cnnfast.models.files import PathLike, damage_as_value_error, zeros_within
-from cnnfast.models.keras_config import from_keras_config
+from cnnfast.models.keras_config import from_keras_config, to_keras_config
 
 WRITTEN_AS = "3.15.1"  # the version of Keras in whose form files are written
 
@@ -24,14 +25,16 @@ def refuse_unsafe(safe_mode: bool) -> None:
         raise ValueError("load_model: safe_mode=False cannot be honoured: nothing in a file is ever executed")
 
 
-def no_metadata(metadata: Any) -> None:
-    """Check that nothing is given that Keras's files have no place for.
+def config_to_save(model: Any, metadata: Any) -> dict[str, Any]:
+    """A model's architecture in Keras's form, as its files begin.
 
     Raises:
-        ValueError: something is.
+        ValueError: the model is not built, has what Keras has not, or metadata is given, for which there is no place.
     """
     if metadata is not None:
         raise ValueError("save: metadata cannot be honoured: only .safetensors files keep it")
+    check_built(model, "save")
+    return to_keras_config(model)
 
 
 def json_of(filepath: PathLike, text: str | bytes) -> Any:

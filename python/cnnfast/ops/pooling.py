@@ -44,17 +44,18 @@ def pool_output_shape(
         >>> pool_output_shape((1, 5, 5, 2), 3, strides=1)
         (1, 3, 3, 2)
     """
-    return _pooling(op, tuple(x_shape), pool_size, strides, padding, dilation_rate).output_shape
+    return checked_pooling(op, tuple(x_shape), pool_size, strides, padding, dilation_rate).output_shape
 
 
-def _pooling(
+def checked_pooling(
     op: str,
     x_shape: tuple[int, ...],
     pool_size: IntOrInts,
     strides: IntOrInts | None,
     padding: PaddingArg,
     dilation_rate: IntOrInts,
-) -> Any:
+) -> _core.Pooling:
+    """A pooling of arrays of a shape; the arguments are those of `pool_output_shape`."""
     return _core.Pooling(op, x_shape, pool_size, pool_size if strides is None else strides, padding, dilation_rate)
 
 
@@ -75,8 +76,8 @@ def _max_pool(
 ) -> Any:
     array = to_float32(x, op)
     _require_axes(op, array, axes)
-    pooling = _pooling(op, array.shape, pool_size, strides, padding, dilation_rate)
-    winners = None
+    pooling = checked_pooling(op, array.shape, pool_size, strides, padding, dilation_rate)
+    winners: Any = None
     if is_recorded(x):
         y, winners = pooling.max_with_winners(array)
     else:
@@ -207,7 +208,7 @@ def _avg_pool(
 ) -> Any:
     array = to_float32(x, op)
     _require_axes(op, array, axes)
-    pooling = _pooling(op, array.shape, pool_size, strides, padding, 1)
+    pooling = checked_pooling(op, array.shape, pool_size, strides, padding, 1)
     include = bool(count_include_pad)
 
     def vjp(dy: FloatArray, needs: Sequence[bool]) -> tuple[FloatArray]:

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from cnnfast.autograd import ArrayLike, FloatArray, record, to_float32
 from cnnfast.ops.indexing import as_integers
-from cnnfast.ops.pooling import IntOrInts, PaddingArg, pool_output_shape
+from cnnfast.ops.pooling import IntOrInts, PaddingArg, checked_pooling
 from cnnfast.ops.shaping import integers
 
 
@@ -48,21 +48,17 @@ def max_pool_positions(
     """
     op = "max_pool_positions"
     array = to_float32(x, op)
-    shape = pool_output_shape(array.shape, pool_size, strides, padding, dilation_rate, op=op)
-    sizes, rank = array.shape[1:-1], array.ndim - 2
-    window = _per_axis(op, "pool_size", pool_size, rank)
-    steps = window if strides is None else _per_axis(op, "strides", strides, rank)
-    dilation = _per_axis(op, "dilation_rate", dilation_rate, rank)
-    before = _before(padding, sizes, shape[1:-1], window, steps, dilation)
+    pooling = checked_pooling(op, array.shape, pool_size, strides, padding, dilation_rate)
+    shape, sizes, rank = pooling.output_shape, array.shape[1:-1], array.ndim - 2
     weights = _strides(sizes, column_major)
     # Along every axis and for every value of a window: the position of each output's, and whether it is padding.
     places = [
         np.arange(count)[:, None] * step - first + np.arange(k) * d
-        for count, step, first, k, d in zip(shape[1:-1], steps, before, window, dilation, strict=True)
+        for count, (k, step, d, first) in zip(shape[1:-1], pooling.windows, strict=True)
     ]
     best = np.full(shape, -np.inf, np.float32)
     found = np.full(shape, -1, np.int64)
-    for offsets in itertools.product(*(range(k) for k in window)):
+    for offsets in itertools.product(*(range(window) for window, *_ in pooling.windows)):
         at = [place[:, offset] for place, offset in zip(places, offsets, strict=True)]
         inside = [(a >= 0) & (a < n) for a, n in zip(at, sizes, strict=True)]
         if not all(i.any() for i in inside):
@@ -79,25 +75,6 @@ def max_pool_positions(
         found[part] = np.where(better, position, found[part])
     planes = np.arange(shape[0])[:, None] * shape[-1] + np.arange(shape[-1])
     return found + planes.reshape(shape[0], *[1] * rank, shape[-1]) * math.prod(sizes)
-
-
-def _per_axis(op: str, name: str, given: Any, rank: int) -> tuple[int, ...]:
-    numbers = integers(op, name, given)
-    return numbers * rank if len(numbers) == 1 else numbers
-
-
-def _before(
-    padding: Any, sizes: Sequence[int], outputs: Sequence[int], window: Any, steps: Any, dilation: Any
-) -> list[int]:
-    """What is added before each axis."""
-    if padding == "same":
-        return [
-            max((count - 1) * step + (k - 1) * d + 1 - size, 0) // 2
-            for size, count, k, step, d in zip(sizes, outputs, window, steps, dilation, strict=True)
-        ]
-    if isinstance(padding, str):
-        return [0] * len(sizes)
-    return [int(padding)] * len(sizes) if isinstance(padding, int) else [int(pair[0]) for pair in padding]
 
 
 def _strides(sizes: Sequence[int], column_major: bool) -> list[int]:
@@ -141,7 +118,8 @@ def max_unpool(x: ArrayLike, positions: Any, size: int | Sequence[int]) -> Any:
     places = as_integers(op, "positions", positions)
     if array.ndim < 3 or places.shape != array.shape:
         raise ValueError(f"{op}: expects x (N, ..., C) and positions of its shape, got {array.shape}, {places.shape}")
-    sizes = _per_axis(op, "size", size, array.ndim - 2)
+    sizes = integers(op, "size", size)
+    sizes = sizes * (array.ndim - 2) if len(sizes) == 1 else sizes
     pixels = math.prod(sizes)
     if len(sizes) != array.ndim - 2 or min(sizes) < 0 or (pixels == 0 and array.size):
         raise ValueError(f"{op}: size expects {array.ndim - 2} positive numbers, got {size}")

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-# Layers that Keras does not have: told as classes that somebody has registered, which Keras asks for. Users may register
-# classes under the same names; the module tells which are meant.
+# Layers that Keras does not have: told as classes that somebody has registered, which Keras asks for. Users may
+# register classes under the same names; the module tells which are meant.
 OURS_ALONE = ("LocalResponseNormalization", "Maxout", "Whitening")
 OUR_PACKAGE, OUR_MODULE = "cnnfast", "cnnfast.layers"
 _ARRAYS = ("__numpy__", "__tensor__", "__array__")
