@@ -162,6 +162,15 @@ def lines(rng):
         assert_close(_core.conv_forward(shape, x, w), correlate(x, w, (1, 1), [(0, 0), (0, 0)], (1, 1), 1), 18)
 
 
+def images(rng):
+    for filters in range(1, 9):
+        x, w = uniform(rng, 21, 6, 7, filters), uniform(rng, 3, 2, filters, 4)
+        shape = _core.ConvShape("conv2d", 2, x.shape, w.shape, 1, "valid", 1)
+        y = _core.conv_forward(shape, x, w)
+        dy = uniform(rng, *y.shape)
+        np.testing.assert_allclose(np.vdot(_core.conv_backward_data(shape, dy, w), x), np.vdot(dy, y), rtol=1e-4)
+
+
 def dropout(rng):
     x = uniform(rng, 3, 50)
     kept = reference.random_words(2, 0, 150).reshape(x.shape) >= 2**31
@@ -293,6 +302,7 @@ CASES = {
     "unpack_panels": convolution,
     "add_runs": columns,
     "line_tile": lines,
+    "image_tile": images,
     "winograd_input": winograd,
     "winograd_output_gradient": winograd,
     "winograd_output": winograd,

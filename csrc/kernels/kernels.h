@@ -10,6 +10,7 @@
 #include "kernels/conv.h"
 #include "kernels/few_rows.h"
 #include "kernels/grouped.h"
+#include "kernels/image_tile.h"
 #include "kernels/lines.h"
 #include "kernels/local_response.h"
 #include "kernels/pool.h"

@@ -10,6 +10,7 @@
 #include "dispatch.h"
 #include "ops/conv.h"
 #include "ops/conv_columns.h"
+#include "ops/conv_images.h"
 #include "ops/conv_lines.h"
 #include "ops/correlation.h"
 #include "ops/few_rows.h"
@@ -48,6 +49,11 @@ std::vector<Phase> phases_of(const Axis& forward) {
   return phases;
 }
 
+ConvPass pass_of(const ConvShape& shape) {
+  const bool strided = std::any_of(shape.axis.begin(), shape.axis.end(), [](const Axis& a) { return a.stride > 1; });
+  return strided ? ConvPass::phase : ConvPass::gradient;
+}
+
 // One phase on each axis.
 class PhaseGradient {
  public:
@@ -74,6 +80,7 @@ class PhaseGradient {
   // Adds the phase's correlation of dy to `parts`, or fills it where there is none.
   void add_to(std::vector<CorrelationPart>& parts, const float* w, const float* bias, Activation activation,
               float alpha, float* dx) {
+    c_.pass = pass_of(shape_);
     c_.activation = activation;
     c_.alpha = alpha;
     // A phase may have too few taps for the transform that was asked for.
@@ -135,6 +142,9 @@ WindowSource largest_phase(const ConvShape& shape) {
 bool takes_columns(const ConvShape& shape) {
   constexpr int64_t kChannelsForEach = 8;
   if (!columns_pay(shape)) return false;
+  if (pass_of(shape) == ConvPass::gradient && images_pay(largest_phase(shape), shape.images, shape.in_channels)) {
+    return false;
+  }
   const bool few = shape.out_channels <= kChannelsForEach * shape.in_channels;
   return !(few && lines_pay(largest_phase(shape), shape.in_channels));
 }
@@ -149,7 +159,7 @@ std::string backward_data_route(const ConvShape& shape) {
   for (const Axis& axis : shape.axis) count *= phases_of(axis).size();
   const ConvAlgorithm algorithm = can_run(shape.algorithm, source) ? shape.algorithm : ConvAlgorithm::direct;
   const std::string name =
-      route_convolution(source, shape.images, shape.groups, shape.group_in_channels(), algorithm, ConvPass::correlation)
+      route_convolution(source, shape.images, shape.groups, shape.group_in_channels(), algorithm, pass_of(shape))
           .name();
   return count == 1 ? name : name + " in " + std::to_string(count) + " phases";
 }

@@ -281,6 +281,7 @@ void conv_backward_weights(const ConvShape& shape, const float* x, const float* 
       few_rows_backward_weights(shape, x, dy, dw);
       break;
     case ConvRoute::Loops::lines:
+    case ConvRoute::Loops::images:
       break;  // of correlations only
   }
   if (shape.flip_kernel) reverse_taps(shape, dw);

@@ -135,7 +135,8 @@ void require_conv_pool(const ConvShape& shape, const PoolShape& pool) {
 bool conv_pool_joined(const ConvShape& shape, const PoolShape& pool) {
   if (shape.images == 0 || pointwise(shape)) return false;
   const ConvRoute::Loops loops = forward_route(shape).loops;
-  const bool plain = loops == ConvRoute::Loops::direct || loops == ConvRoute::Loops::lines;
+  const bool plain =
+      loops == ConvRoute::Loops::direct || loops == ConvRoute::Loops::lines || loops == ConvRoute::Loops::images;
   return bands_pay(shape, pool) || (plain && winners_pay(shape, pool));
 }
 

@@ -6,6 +6,7 @@
 #include <stdexcept>
 
 #include "dispatch.h"
+#include "ops/conv_images.h"
 #include "ops/conv_lines.h"
 #include "ops/grouped.h"
 #include "ops/winograd.h"
@@ -113,8 +114,16 @@ bool pays(const WindowSource& source, int64_t out_channels) {
 // at strides and for few taps (a gradient's phases). Measured with AVX2; with AVX-512 panels win.
 bool group_in_place(const WindowSource& source, int64_t groups, int64_t group_out_channels, ConvPass pass) {
   const int64_t lanes = kernels().limits.lanes, widest = std::max(source.channels, group_out_channels);
-  return pass == ConvPass::correlation && groups > 1 && lanes <= 8 && widest == lanes &&
+  return pass != ConvPass::weights && groups > 1 && lanes <= 8 && widest == lanes &&
          (source.axis[2].stride > 1 || source.taps() <= 4);
+}
+
+// Panels of more than half a vector of output channels are pooled as they come, forward; and the phases of a stride
+// share a copy of the rows.
+bool across_images(const WindowSource& source, int64_t images, int64_t out_channels, ConvPass pass) {
+  if (pass == ConvPass::phase) return false;
+  const bool narrow = 2 * out_channels <= kernels().limits.lanes;
+  return (narrow || pass == ConvPass::gradient) && images_pay(source, images, out_channels);
 }
 
 }  // namespace
@@ -133,6 +142,7 @@ std::string ConvRoute::name() const {
   if (loops == Loops::im2col) return "im2col";
   if (loops == Loops::few_rows) return "few rows";
   if (loops == Loops::lines) return "lines";
+  if (loops == Loops::images) return "images";
   if (loops == Loops::grouped) return depthwise ? "depthwise" : "grouped";
   for (const Candidate& candidate : kCandidates) {
     if (candidate.kind.vertical == kind.vertical && candidate.kind.horizontal == kind.horizontal) return candidate.name;
@@ -159,10 +169,15 @@ ConvRoute route_convolution(const WindowSource& source, int64_t images, int64_t 
   route.depthwise = source.channels == 1 && group_out_channels == 1;
   if (algorithm == ConvAlgorithm::im2col) route.loops = ConvRoute::Loops::im2col;
   if (algorithm == ConvAlgorithm::direct || algorithm == ConvAlgorithm::im2col) return route;
-  if (algorithm == ConvAlgorithm::automatic && pass == ConvPass::correlation && groups == 1 &&
-      lines_pay(source, group_out_channels)) {
-    route.loops = ConvRoute::Loops::lines;
-    return route;
+  if (algorithm == ConvAlgorithm::automatic && pass != ConvPass::weights && groups == 1) {
+    if (across_images(source, images, group_out_channels, pass)) {
+      route.loops = ConvRoute::Loops::images;
+      return route;
+    }
+    if (lines_pay(source, group_out_channels)) {
+      route.loops = ConvRoute::Loops::lines;
+      return route;
+    }
   }
   const bool forced = algorithm != ConvAlgorithm::automatic;
   if (!forced && (strict_precision() || !pays(source, group_out_channels))) return route;

@@ -26,16 +26,17 @@ ConvAlgorithm algorithm_from_name(const std::string& op, const std::string& name
 
 // What runs.
 struct ConvRoute {
-  enum class Loops { direct, im2col, grouped, winograd, few_rows, lines };
+  enum class Loops { direct, im2col, grouped, winograd, few_rows, lines, images };
   Loops loops = Loops::direct;
   WinogradKind kind{WinogradAxis::unit, WinogradAxis::unit};
   bool depthwise = false;  // of the grouped ones
 
-  // "direct", "few rows", "lines", "grouped", "depthwise", "winograd F(4x4, 3x3)", "winograd F(4, 3)", ...
+  // "direct", "few rows", "lines", "images", "grouped", "depthwise", "winograd F(4x4, 3x3)", "winograd F(4, 3)", ...
   std::string name() const;
 };
 
-enum class ConvPass { correlation, weights };  // forward and backward-data; backward-weights
+// Forward, or a product of matrices; backward-data, where the stride is 1 or one phase of a stride; backward-weights.
+enum class ConvPass { correlation, gradient, phase, weights };
 
 // Whether the loops asked for can compute this correlation.
 bool can_run(ConvAlgorithm algorithm, const WindowSource& source);

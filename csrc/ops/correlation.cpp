@@ -4,6 +4,7 @@
 
 #include "dispatch.h"
 #include "ops/activation.h"
+#include "ops/conv_images.h"
 #include "ops/conv_lines.h"
 #include "ops/grouped.h"
 #include "ops/winograd.h"
@@ -112,8 +113,7 @@ void correlate_directly(const Correlation& c, Runs runs, const float* x, const W
 }
 
 ConvRoute route_of(const Correlation& c) {
-  return route_convolution(c.source, c.images, c.groups, c.out_channels, c.algorithm, ConvPass::correlation,
-                           c.kept != nullptr);
+  return route_convolution(c.source, c.images, c.groups, c.out_channels, c.algorithm, c.pass, c.kept != nullptr);
 }
 
 }  // namespace
@@ -184,6 +184,8 @@ void correlate(const Correlation& correlation, const ConvRoute& route, const flo
       return correlate_grouped({{c, w, y}}, x, bias);
     case ConvRoute::Loops::lines:
       return correlate_lines({{c, w, y}}, x, bias);
+    case ConvRoute::Loops::images:
+      return correlate_images(c, x, w, bias, y);
     case ConvRoute::Loops::winograd:
       return correlate_winograd(c, route.kind, x, w, bias, y);
     case ConvRoute::Loops::few_rows:

@@ -25,6 +25,7 @@ struct Correlation {
   Activation activation = Activation::linear;
   float alpha = 0;
   ConvAlgorithm algorithm = ConvAlgorithm::automatic;
+  ConvPass pass = ConvPass::correlation;
   KeptWeights* kept = nullptr;  // where the weights' forms are kept for the next call
 
   double flops() const;

@@ -352,8 +352,9 @@ def conv_algorithms(
 
     Returns:
         Names for "forward", "backward_data" and "backward_weights": "direct", "few rows" (a product of at most 8 rows
-        with a matrix), "depthwise", "grouped" (groups side by side in a vector), "columns" (a gradient to few input
-        channels), or Winograd's with the transform; "... in 4 phases" where a stride divides a gradient.
+        with a matrix), "depthwise", "grouped" (groups side by side in a vector), "lines", "images" and "columns" (to
+        few channels: along rows of pixels, across images, and a gradient from many channels), or Winograd's with the
+        transform; "... in 4 phases" where a stride divides a gradient.
 
     Example:
         >>> conv_algorithms((8, 56, 56, 64), (3, 3, 64, 64), padding="same")["forward"]
