@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from cnnfast import GradientTape, Tensor, Variable, layers, losses, ops
+from cnnfast import GradientTape, Tensor, Variable, _core, layers, losses, ops
 from cnnfast.models import Model, Sequential
 from cnnfast.models.fusion import PaddedConvolution, PooledConvolution, WeightedActivation
 from cnnfast.ops._conv_pool import Windows, conv_max_pool
@@ -165,6 +165,57 @@ def test_what_is_no_number_goes_the_same_way(isa, rng, activation, filters):
         for one, other in zip(found, tape.gradient(expected, [kernel, bias]), strict=True):
             np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-4)
     np.testing.assert_array_equal(model.predict_on_batch(x), np.asarray(expected))
+
+
+@pytest.mark.parametrize("activation", ["linear", "relu", "relu6", "leaky_relu"])
+@pytest.mark.parametrize(
+    ("x_shape", "kernel", "padding", "groups", "strides"),
+    [
+        ((3, 28, 30, 1), (3, 3, 1, 32), "valid", 1, 1),  # a window in one column of registers and more
+        ((2, 13, 35, 1), (5, 5, 1, 19), "same", 1, 1),
+        ((2, 17, 9, 3), (3, 3, 3, 24), "same", 1, 1),
+        ((2, 24, 23, 2), (3, 2, 2, 16), "valid", 1, 2),
+        ((2, 12, 12, 6), (1, 3, 3, 34), "same", 2, 1),
+    ],
+)
+def test_windows_that_never_leave_the_registers(isa, rng, activation, x_shape, kernel, padding, groups, strides):
+    shape = _core.ConvShape("conv2d", 2, x_shape, kernel, strides, padding, 1, groups)
+    pooling = _core.Pooling("max_pool2d", shape.y_shape, 2, 2, "valid", 1)
+    x = rng.standard_normal(x_shape).astype(np.float32)
+    w, b = rng.standard_normal(kernel).astype(np.float32), rng.standard_normal(kernel[-1]).astype(np.float32)
+    x[0] = np.round(x[0])  # many ties
+    w[..., ::3] = np.round(w[..., ::3])
+    b[::3] = np.round(b[::3])
+    for odd in (None, np.nan, np.inf, -np.inf):
+        if odd is not None:
+            x[1, 3:5, 5, 0] = odd
+        for alpha, bias in ((0.25, b), (-0.5, None)):
+            apart = _core.conv_forward(shape, x, w, bias, activation, alpha)
+            y, winners = pooling.max_with_winners(apart)
+            _core.count_kernel_calls()
+            try:
+                found, places = _core.conv_pool_forward(shape, pooling, x, w, bias, activation, alpha, True)
+                without = _core.conv_pool_forward(shape, pooling, x, w, bias, activation, alpha, False)[0]
+                calls = dict(zip(_core.kernel_names(), _core.kernel_calls(), strict=True))
+            finally:
+                _core.select_isa(isa)
+            assert calls["conv_pool_tile"] > 0
+            assert calls["max_pool_row"] == 0
+            np.testing.assert_array_equal(np.isnan(found), np.isnan(y))
+            np.testing.assert_array_equal(np.nan_to_num(found).view(np.uint32), np.nan_to_num(y).view(np.uint32))
+            np.testing.assert_array_equal(without, y)
+            np.testing.assert_array_equal(places, winners)
+
+
+def test_huge_strides():
+    shape = _core.ConvShape("conv2d", 2, (1, 9, 9, 1), (3, 3, 1, 16), 1, "valid", 1)
+    far = 2**31 - 1
+    pooling = _core.Pooling("max_pool2d", shape.y_shape, 2, far, "valid", 1)
+    x, w = np.ones((1, 9, 9, 1), np.float32), np.ones((3, 3, 1, 16), np.float32)
+    y, winners = _core.conv_pool_forward(shape, pooling, x, w, None, "linear", 0.0, True)
+    np.testing.assert_array_equal(y, np.full((1, 1, 1, 16), 9, np.float32))
+    dw = _core.conv_pool_backward(shape, pooling, x, w, winners, y, False, True)[1]
+    np.testing.assert_array_equal(dw, np.full(w.shape, 9, np.float32))
 
 
 def test_many_taps(rng):

@@ -55,14 +55,15 @@ def convolution(rng):
 
 
 def convolution_and_pooling(rng):
-    x, w = uniform(rng, 2, 9, 8, 1), uniform(rng, 3, 3, 1, 5)
-    shape = _core.ConvShape("conv2d", 2, x.shape, w.shape, 1, "valid", 1)
-    pooling = _core.Pooling("max_pool2d", shape.y_shape, 2, 2, "valid", 1)
-    y, winners = _core.conv_pool_forward(shape, pooling, x, w, None, "linear", 0.0, True)
-    dy = uniform(rng, *y.shape)
-    dx, dw = _core.conv_pool_backward(shape, pooling, x, w, winners, dy, False, True)
-    assert dx is None
-    np.testing.assert_allclose(np.vdot(dw, w), np.vdot(dy, y), rtol=1e-4)
+    for filters in (5, 19):
+        x, w = uniform(rng, 2, 9, 8, 1), uniform(rng, 3, 3, 1, filters)
+        shape = _core.ConvShape("conv2d", 2, x.shape, w.shape, 1, "valid", 1)
+        pooling = _core.Pooling("max_pool2d", shape.y_shape, 2, 2, "valid", 1)
+        y, winners = _core.conv_pool_forward(shape, pooling, x, w, None, "linear", 0.0, True)
+        dy = uniform(rng, *y.shape)
+        dx, dw = _core.conv_pool_backward(shape, pooling, x, w, winners, dy, False, True)
+        assert dx is None
+        np.testing.assert_allclose(np.vdot(dw, w), np.vdot(dy, y), rtol=1e-4)
 
 
 def grouped_convolution(rng):
@@ -309,6 +310,7 @@ CASES = {
     "winograd_products": lambda rng: winograd(rng, 3, 15),
     "winograd_weights": winograd,
     "winograd_weights_gradient": winograd,
+    "conv_pool_tile": convolution_and_pooling,
     "pooled_weights_row": convolution_and_pooling,
     "grouped_row": grouped_convolution,
     "grouped_weights": grouped_convolution,

@@ -19,7 +19,7 @@ py::object forward(const ConvShape& shape, const Pooling& pooling, const Floats&
   require_same_shape(op, "kernel", dims_of(w), "the convolution's kernel", shape.kernel_dims());
   if (bias) require_same_shape(op, "bias", dims_of(*bias), "the output channels", {shape.out_channels});
   require_conv_pool(shape, pooling.shape);
-  if (!conv_pool_joined(shape, pooling.shape)) return py::none();
+  if (!conv_pool_joined(shape, pooling.shape, with_winners)) return py::none();
   const Activation kind = activation_from_name(op, activation);
   py::array_t<float> y = new_floats(pooling.shape.y_dims);
   py::object winners = py::none();
@@ -73,11 +73,11 @@ void bind_backward(py::module_& module) {
 void bind_conv_pool(py::module_& module) {
   module.def(
       "conv_pool_joined",
-      [](const ConvShape& shape, const Pooling& pooling) {
+      [](const ConvShape& shape, const Pooling& pooling, bool with_gradients) {
         require_conv_pool(shape, pooling.shape);
-        return conv_pool_joined(shape, pooling.shape);
+        return conv_pool_joined(shape, pooling.shape, with_gradients);
       },
-      py::arg("shape"), py::arg("pooling"));
+      py::arg("shape"), py::arg("pooling"), py::arg("with_gradients") = true);
   module.def("conv_pool_forward", &forward, py::arg("shape"), py::arg("pooling"), py::arg("x").noconvert(),
              py::arg("kernel").noconvert(), py::arg("bias").noconvert(), py::arg("activation"), py::arg("alpha"),
              py::arg("with_winners"));

@@ -14,6 +14,7 @@
 #include "kernels/lines.h"
 #include "kernels/local_response.h"
 #include "kernels/pool.h"
+#include "kernels/pooled_conv.h"
 #include "kernels/reduce.h"
 #include "kernels/row_norm.h"
 #include "kernels/updates.h"

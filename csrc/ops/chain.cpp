@@ -71,7 +71,7 @@ bool Chain::joined(const ChainLink& pooling) {
   ChainLink& last = links_.back().link;
   const bool convolution = last.kind == ChainLink::Kind::convolution && last.conv.y_dims() == pooling.pool.x_dims;
   if (!convolution || !(last.activation == Activation::linear || bent(last.activation))) return false;
-  if (!conv_pool_joined(last.conv, pooling.pool)) return false;
+  if (!conv_pool_joined(last.conv, pooling.pool, true)) return false;
   last.kind = ChainLink::Kind::pooled_convolution;
   last.pool = pooling.pool;
   return true;

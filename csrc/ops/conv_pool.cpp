@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "dispatch.h"
+#include "ops/conv_pool_windows.h"
 #include "ops/correlation.h"
 #include "ops/max_pool.h"
 #include "ops/pool_rows.h"
@@ -132,12 +133,13 @@ void require_conv_pool(const ConvShape& shape, const PoolShape& pool) {
   }
 }
 
-bool conv_pool_joined(const ConvShape& shape, const PoolShape& pool) {
+bool conv_pool_joined(const ConvShape& shape, const PoolShape& pool, bool with_gradients) {
   if (shape.images == 0 || pointwise(shape)) return false;
+  if (bands_pay(shape, pool)) return true;
   const ConvRoute::Loops loops = forward_route(shape).loops;
   const bool plain =
       loops == ConvRoute::Loops::direct || loops == ConvRoute::Loops::lines || loops == ConvRoute::Loops::images;
-  return bands_pay(shape, pool) || (plain && winners_pay(shape, pool));
+  return with_gradients && plain && winners_pay(shape, pool);
 }
 
 void conv_pool_forward(const ConvShape& shape, const PoolShape& pool, const float* x, const float* w, const float* bias,
@@ -146,6 +148,10 @@ void conv_pool_forward(const ConvShape& shape, const PoolShape& pool, const floa
     const Scratch between(floats_between(pool));
     conv_forward(shape, x, w, bias, activation, alpha, between.data());
     max_pool_forward(pool, between.data(), y, winners);
+    return;
+  }
+  if (conv_pool_windows_pay(shape, pool, activation)) {
+    conv_pool_windows(shape, pool, x, w, bias, activation, alpha, y, static_cast<uint8_t*>(winners));
     return;
   }
   const Correlation c = forward_correlation(shape, activation, alpha);

@@ -144,8 +144,9 @@ bool pooled_weights_pay(const ConvShape& shape, const PoolShape& pool) {
   const int64_t elements = shape.taps() * shape.in_channels, pieces = elements / run * Pieces(run, lanes).per_run;
   if (channels * pieces * lanes > kMostSums) return false;
   // In about processor cycles for a pooled pixel. Spreading the gradient costs as much as five elements.
-  const int64_t pixels = pool.height().stride * pool.width().stride, vectors = (channels + lanes - 1) / lanes;
-  return 2 * channels * pieces < pixels * vectors * (elements + 5);
+  const double pixels = static_cast<double>(pool.height().stride) * static_cast<double>(pool.width().stride);
+  const int64_t vectors = (channels + lanes - 1) / lanes;
+  return static_cast<double>(2 * channels * pieces) < pixels * static_cast<double>(vectors * (elements + 5));
 }
 
 bool all_finite(const float* x, const ConvShape& shape) {
