@@ -48,11 +48,13 @@ class Images {
             at(kShift), at(kSlope),         at(kConstant), outgrows_caches(norm_.images * image())};
   }
 
-  // Fills a tile with value(channel).
+  // Fills a tile with value(group, channel).
   template <typename Value>
   void fill(Tile which, int slot, Value value) const {
     float* to = tiles_.part(slot) + which * width_;
-    for (int64_t c = 0; c < columns_.count; ++c) to[c] = value(c);
+    for (int64_t g = 0, c = 0; g < norm_.groups; ++g) {
+      for (const int64_t end = c + norm_.columns; c < end; ++c) to[c] = value(g, c);
+    }
     for (int64_t i = columns_.count; i < width_; ++i) to[i] = to[i - columns_.count];
   }
 
@@ -91,12 +93,40 @@ void combine_moments(const GroupNorm& norm, const Images& images, int slot, int6
   *inverse = static_cast<float>(1 / std::sqrt(total / count + static_cast<double>(norm.epsilon)));
 }
 
+// The same for all groups where each is one channel: several at a time, which fill vectors.
+void combine_channels(const GroupNorm& norm, const Images& images, int slot, float* mean, float* inverse) {
+  constexpr int64_t kAtOnce = 64;
+  const double count = static_cast<double>(norm.positions);
+  for (int64_t first = 0; first < norm.groups; first += kAtOnce) {
+    const int64_t width = std::min(kAtOnce, norm.groups - first);
+    double center[kAtOnce] = {}, total[kAtOnce] = {};
+    for (int64_t i = 0; i < images.chunks(); ++i) {
+      const float* means = images.sums(i, slot) + first;
+      const double rows = static_cast<double>(images.rows(i));
+      for (int64_t c = 0; c < width; ++c) center[c] += rows * means[c];
+    }
+    for (int64_t c = 0; c < width; ++c) center[c] /= count;
+    for (int64_t i = 0; i < images.chunks(); ++i) {
+      const float *means = images.sums(i, slot) + first, *squares = means + norm.channels();
+      const double rows = static_cast<double>(images.rows(i));
+      for (int64_t c = 0; c < width; ++c) {
+        const double off = means[c] - center[c];
+        total[c] += squares[c] + rows * (off * off);
+      }
+    }
+    for (int64_t c = 0; c < width; ++c) {
+      mean[first + c] = static_cast<float>(center[c]);
+      inverse[first + c] = static_cast<float>(1 / std::sqrt(total[c] / count + static_cast<double>(norm.epsilon)));
+    }
+  }
+}
+
 // The tiles of an image that all passes need.
 void fill_tiles(const GroupNorm& norm, const Images& images, int slot, const float* mean, const float* inverse) {
-  images.fill(Images::kCenter, slot, [&](int64_t c) { return mean[c / norm.columns]; });
+  images.fill(Images::kCenter, slot, [&](int64_t g, int64_t) { return mean[g]; });
   images.fill(Images::kScale, slot,
-              [&](int64_t c) { return inverse[c / norm.columns] * (norm.gamma ? norm.gamma[c] : 1.0f); });
-  images.fill(Images::kShift, slot, [&](int64_t c) { return norm.beta ? norm.beta[c] : 0.0f; });
+              [&](int64_t g, int64_t c) { return inverse[g] * (norm.gamma ? norm.gamma[c] : 1.0f); });
+  images.fill(Images::kShift, slot, [&](int64_t, int64_t c) { return norm.beta ? norm.beta[c] : 0.0f; });
 }
 
 // Adds the chunks' sums up in those of the first one.
@@ -129,8 +159,8 @@ void fill_gradient_tiles(const GroupNorm& norm, const Images& images, int slot, 
     std::fill(slope + first, slope + last, static_cast<float>(-scale * scale * scale * normal_sum * share));
     std::fill(constant + first, constant + last, static_cast<float>(-scale * sum * share));
   }
-  images.fill(Images::kSlope, slot, [&](int64_t c) { return slope[c]; });
-  images.fill(Images::kConstant, slot, [&](int64_t c) { return constant[c]; });
+  images.fill(Images::kSlope, slot, [&](int64_t, int64_t c) { return slope[c]; });
+  images.fill(Images::kConstant, slot, [&](int64_t, int64_t c) { return constant[c]; });
 }
 
 }  // namespace
@@ -148,8 +178,12 @@ void group_norm_forward(const GroupNorm& norm, const float* x, float* y, float* 
                       },
                       [&](int64_t image, int slot) {
                         float *mean = means + image * norm.groups, *inverse = inverses + image * norm.groups;
-                        for (int64_t group = 0; group < norm.groups; ++group) {
-                          combine_moments(norm, images, slot, group, mean + group, inverse + group);
+                        if (norm.columns == 1) {
+                          combine_channels(norm, images, slot, mean, inverse);
+                        } else {
+                          for (int64_t group = 0; group < norm.groups; ++group) {
+                            combine_moments(norm, images, slot, group, mean + group, inverse + group);
+                          }
                         }
                         fill_tiles(norm, images, slot, mean, inverse);
                       },
