@@ -24,6 +24,11 @@ class _Noted:
     assigned_settings = 0
 
 
+def any_penalties() -> bool:
+    """Whether any layer ever added a loss, or any variable ever had a regularizer."""
+    return _Noted.any or Variable.any_regularized
+
+
 def assigned_settings() -> int:
     """How often an attribute that says what a layer does was assigned: who joined layers has to look again."""
     return _Noted.assigned_settings

@@ -14,6 +14,7 @@ from cnnfast.autograd import Value
 from cnnfast.configured import Configured
 from cnnfast.losses.shapes import as_value, same_rank
 from cnnfast.naming import unique_name
+from cnnfast.ops.softmax import mean_softmax_cross_entropy
 
 REDUCTIONS = ("sum_over_batch_size", "mean", "mean_with_sample_weight", "sum", "none")
 EPSILON = 1e-7  # probabilities are kept this far from 0 and 1 before their logarithm is taken, norms this far from 0
@@ -40,7 +41,7 @@ def counting(rule: Counted) -> Callable[[LossFunction], LossFunction]:
     return decorate
 
 
-# For functions whose mean can be one operation: what makes it, from (y_true, y_pred) and the function's own arguments.
+# For functions whose mean can be one operation: what makes it, see `averaging`.
 _averaging: dict[LossFunction, LossFunction] = {}
 _MEANS = ("sum_over_batch_size", "mean", "mean_with_sample_weight")  # where nothing is weighed
 
@@ -49,8 +50,9 @@ def averaging(rule: LossFunction) -> Callable[[LossFunction], LossFunction]:
     """Decorate a loss function whose mean over all values one operation can compute.
 
     Args:
-        rule: called with (y_true, y_pred) and the function's own arguments; returns the mean, or None where the values
-            are to be computed.
+        rule: called with (y_true, y_pred), a function and the function's own arguments; returns what that function,
+            `mean_softmax_cross_entropy` or one of its arguments, makes of labels and logits whose mean is wanted, or
+            None where the values are to be computed.
     """
 
     def decorate(function: LossFunction) -> LossFunction:
@@ -120,8 +122,12 @@ class Loss(Configured):
         """Where the values count, as booleans of their shape; None where all do."""
         return None
 
-    def _at_once(self, y_true: Any, y_pred: Any) -> Any:
-        """The mean of all values by a quicker way than by the values, or None where there is none."""
+    def _is_mean(self) -> bool:
+        """Whether the loss is a mean, without weights, that `_at_once` may know a quicker way to."""
+        return False
+
+    def _at_once(self, y_true: Any, y_pred: Any, mean: LossFunction) -> Any:
+        """What `mean` makes of labels and logits; None where the values are to be computed."""
 
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments as values that JSON can hold, and the name, also one that was made up."""
@@ -144,8 +150,8 @@ class Loss(Configured):
             ValueError: the shapes do not fit.
         """
         y_true, y_pred = _converted(y_true), _converted(y_pred)
-        if sample_weight is None and self.reduction in _MEANS:
-            mean = self._at_once(y_true, y_pred)
+        if sample_weight is None and self._is_mean():
+            mean = self._at_once(y_true, y_pred, mean_softmax_cross_entropy)
             if mean is not None:
                 return mean
         values = self.call(y_true, y_pred)
@@ -257,10 +263,13 @@ class LossFunctionWrapper(Loss):
         self.fn = fn
         self._function_arguments = kwargs
 
-    def _at_once(self, y_true: Any, y_pred: Any) -> Any:
-        own = type(self).call is not LossFunctionWrapper.call or type(self).counted is not LossFunctionWrapper.counted
-        rule = None if own else _rule(_averaging, self.fn)
-        return None if rule is None else rule(y_true, y_pred, **self._function_arguments)
+    def _is_mean(self) -> bool:
+        cls = type(self)
+        own = cls.call is not LossFunctionWrapper.call or cls.counted is not LossFunctionWrapper.counted
+        return not own and self.reduction in _MEANS and _rule(_averaging, self.fn) is not None
+
+    def _at_once(self, y_true: Any, y_pred: Any, mean: LossFunction) -> Any:
+        return _averaging[self.fn](y_true, y_pred, mean, **self._function_arguments)
 
     def call(self, y_true: Any, y_pred: Any) -> Any:  # noqa: D102
         return self.fn(y_true, y_pred, **self._function_arguments)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,6 @@ from cnnfast.autograd import Value, is_recorded
 from cnnfast.losses.base import EPSILON, LossFunctionWrapper, averaging, counting
 from cnnfast.losses.fused import cross_entropy, mean_of
 from cnnfast.losses.shapes import as_value, class_labels, matched
-from cnnfast.ops.softmax import mean_softmax_cross_entropy
 from cnnfast.tensor import is_float32
 
 _LOW, _HIGH = np.float32(EPSILON), np.float32(1.0 - EPSILON)
@@ -93,14 +93,19 @@ def smoothed(labels: Any, part: float, classes: int) -> Any:
 
 
 def _mean_categorical(
-    y_true: Any, y_pred: Any, from_logits: bool = False, label_smoothing: float = 0.0, axis: int = -1
+    y_true: Any,
+    y_pred: Any,
+    mean: Callable[[Any, Any], Any],
+    from_logits: bool = False,
+    label_smoothing: float = 0.0,
+    axis: int = -1,
 ) -> Any:
-    """The mean of `categorical_crossentropy` from the logits, or None where it takes more than that."""
+    """A mean of `categorical_crossentropy` from the logits, or None where it takes more than that."""
     logits = _rows_of_logits(y_pred, from_logits, axis)
     if logits is None or np.shape(y_true) != logits.shape or is_recorded(y_true):
         return None
     labels = as_value("categorical_crossentropy", y_true, "y_true")
-    return mean_softmax_cross_entropy(smoothed(labels, label_smoothing, logits.shape[-1]), logits)
+    return mean(smoothed(labels, label_smoothing, logits.shape[-1]), logits)
 
 
 def _rows_of_logits(y_pred: Any, from_logits: bool, axis: int) -> Any:
@@ -149,9 +154,14 @@ def categorical_crossentropy(
 
 
 def _mean_sparse(
-    y_true: Any, y_pred: Any, from_logits: bool = False, ignore_class: int | None = None, axis: int = -1
+    y_true: Any,
+    y_pred: Any,
+    mean: Callable[[Any, Any], Any],
+    from_logits: bool = False,
+    ignore_class: int | None = None,
+    axis: int = -1,
 ) -> Any:
-    """The mean of `sparse_categorical_crossentropy` from the logits, or None where it takes more than that."""
+    """A mean of `sparse_categorical_crossentropy` from the logits, or None where it takes more than that."""
     logits = _rows_of_logits(y_pred, from_logits, axis)
     labels = np.asarray(y_true)
     if ignore_class is not None or logits is None or labels.shape != logits.shape[:-1]:
@@ -159,7 +169,7 @@ def _mean_sparse(
     if labels.dtype.kind == "f":
         labels = class_labels("sparse_categorical_crossentropy", labels, logits.shape)
     try:
-        return mean_softmax_cross_entropy(labels, logits)
+        return mean(labels, logits)
     except (ValueError, TypeError):  # `sparse_categorical_crossentropy` tells what is wrong
         return None
 

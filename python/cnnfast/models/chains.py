@@ -35,7 +35,7 @@ class _Link(NamedTuple):
     activated: WeightedActivation | None = None
 
 
-class _Plan:
+class Plan:
     """A chain for inputs of one shape; none where they are to be computed step by step."""
 
     def __init__(self, links: Sequence[_Link], assigned: list[int], x_shape: tuple[int, ...]) -> None:
@@ -49,6 +49,7 @@ class _Plan:
         except (ValueError, TypeError):
             return  # the layer itself tells what does not fit
         self.weights = Parameters(weights)
+        self.needs_all = [False] + [True] * len(weights)  # of x and the weights
         if linked and not any(map(_activates_after, links[:-1])) and chain.kept_size <= LARGEST_KEPT:
             self.chain = chain
 
@@ -60,33 +61,40 @@ class Chain:
         self._parts = tuple(parts)
         self._links = [link for part in parts for link in _links(part) or ()]
         self._layers = [layer for link in self._links for layer in (link.border, link.layer) if layer is not None]
-        self._plans: dict[tuple[int, ...], _Plan] = {}
+        self._plans: dict[tuple[int, ...], Plan] = {}
 
     def __reduce__(self) -> tuple[Any, ...]:
         return Chain, (self._parts,)  # a copy makes plans of its own
 
     def __call__(self, x: Any, training: bool | None = None) -> Any:
         """The last step's output."""
-        if isinstance(x, Value) or is_float32(x):
-            plan = self._plans.get(x.shape)
-            if plan is None or plan.assigned != [layer._assigned for layer in self._layers]:
-                plan = self._planned(x.shape)
-            if plan.chain is not None:
-                y = chained(plan.chain, x, plan.weights)
-                return y if plan.after is None else self._activated(y, plan.after)
+        plan = self.plan(x)
+        if plan is not None:
+            return self.activated(chained(plan.chain, x, plan.weights), plan)
         for part in self._parts:
             x = part(x, training=training)
         return x
 
-    def _activated(self, y: Any, activation: Callable[[Any], Any]) -> Any:
-        """What the last layer makes of the chain's output, by an activation that the engine does not fuse."""
-        with self._links[-1].layer.naming_errors():
-            return activation(y)
+    def plan(self, x: Any) -> Plan | None:
+        """How to compute the output of inputs like x at once; None where it is computed step by step."""
+        if not (isinstance(x, Value) or is_float32(x)):
+            return None
+        plan = self._plans.get(x.shape)
+        if plan is None or plan.assigned != [layer._assigned for layer in self._layers]:
+            plan = self._planned(x.shape)
+        return plan if plan.chain is not None else None
 
-    def _planned(self, x_shape: tuple[int, ...]) -> _Plan:
+    def activated(self, y: Any, plan: Plan) -> Any:
+        """What the last layer makes of the chain's output, where it has an activation that the engine does not fuse."""
+        if plan.after is None:
+            return y
+        with self._links[-1].layer.naming_errors():
+            return plan.after(y)
+
+    def _planned(self, x_shape: tuple[int, ...]) -> Plan:
         if len(self._plans) >= _MOST_PLANS:
             self._plans.clear()
-        plan = _Plan(self._links, [layer._assigned for layer in self._layers], x_shape)
+        plan = Plan(self._links, [layer._assigned for layer in self._layers], x_shape)
         if all(layer.built for layer in self._layers):
             self._plans[x_shape] = plan
         return plan

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from cnnfast import _core
@@ -27,11 +27,18 @@ def chain_for(x_shape: tuple[int, ...]) -> _core.LayerChain:
 
 def chained(chain: _core.LayerChain, x: ArrayLike, weights: Parameters) -> Any:
     """The output of a chain; its weights are the kernels and biases of its links in a row."""
-    array = to_float32(x, "chain")
-    values = weights.values()
+    y, vjp = computed(chain, x, weights)
+    return record("chain", y, (x,), vjp, parameters=weights)
+
+
+def computed(
+    chain: _core.LayerChain, x: ArrayLike, weights: Parameters
+) -> tuple[FloatArray, Callable[[FloatArray, Sequence[bool]], list[FloatArray | None]]]:
+    """What `chained` computes, as an array, and the way back: its vector-Jacobian product by x and the weights."""
+    array, values = to_float32(x, "chain"), weights.values()
     y, kept = chain.forward(array, values)
 
-    def vjp(dy: FloatArray, needs: Sequence[bool]) -> Sequence[FloatArray | None]:
+    def vjp(dy: FloatArray, needs: Sequence[bool]) -> list[FloatArray | None]:
         return chain.backward(array, values, kept, y, to_float32(dy), needs)
 
-    return record("chain", y, (x,), vjp, parameters=weights)
+    return y, vjp

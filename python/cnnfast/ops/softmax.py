@@ -7,7 +7,7 @@ The largest logit is subtracted before anything is exponentiated, so no finite l
 from __future__ import annotations
 
 import operator
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -155,6 +155,18 @@ def mean_softmax_cross_entropy(labels: ArrayLike, logits: ArrayLike) -> Any:
         >>> round(float(mean_softmax_cross_entropy([0, 2], [[5.0, 0.0, 0.0], [0.0, 0.0, 0.0]])), 3)
         0.556
     """
+    mean, back = mean_and_slope(labels, logits)
+    return record("softmax_cross_entropy", mean, (logits,), lambda dy, needs: (back(dy),))
+
+
+def mean_and_slope(labels: ArrayLike, logits: ArrayLike) -> tuple[FloatArray, Callable[[FloatArray], FloatArray]]:
+    """What `mean_softmax_cross_entropy` computes, and the way back from the mean's gradient to that of the logits.
+
+    Example:
+        >>> mean, back = mean_and_slope([0], [[0.0, 0.0]])
+        >>> back(np.ones((), np.float32))
+        array([[-0.5,  0.5]], dtype=float32)
+    """
     array = to_float32(logits, "softmax_cross_entropy", "logits")
     targets = _label_array(labels, array.shape)
     losses, probabilities = _core.cross_entropy_forward(targets, array)
@@ -165,11 +177,11 @@ def mean_softmax_cross_entropy(labels: ArrayLike, logits: ArrayLike) -> Any:
         with quiet():
             mean = np.array(losses.sum(dtype=np.float64) / count, np.float32)
 
-    def vjp(dy: FloatArray, needs: Sequence[bool]) -> Sequence[FloatArray | None]:
+    def back(dy: FloatArray) -> FloatArray:
         each = dy.reshape(losses.shape) if count == 1 else np.full(losses.shape, dy / np.float32(count), np.float32)
-        return (_core.cross_entropy_backward(targets, probabilities, each),)
+        return _core.cross_entropy_backward(targets, probabilities, each)
 
-    return record("softmax_cross_entropy", mean, (logits,), vjp)
+    return mean, back
 
 
 def _label_array(labels: ArrayLike, shape: tuple[int, ...]) -> FloatArray | npt.NDArray[np.int64]:

@@ -19,6 +19,8 @@ __all__ = ["adam_update", "sgd_update"]
 # Where an optimiser keeps what it remembers about a variable.
 Slot = Variable | FloatArray
 
+_VARIABLE = frozenset({Variable})
+
 
 def _update(
     op: str,
@@ -32,15 +34,14 @@ def _update(
     The engine checks every array before it writes to the first. Only where it refuses one is it asked here which: these
     checks know the variables' names, but would take as long as the update of a small network.
     """
-    for i, variable in enumerate(variables):
-        if not isinstance(variable, Variable):
-            raise TypeError(f"{op}: variables expects Variables, got {type(variable).__name__} (number {i})")
+    if not _VARIABLE.issuperset(map(type, variables)):
+        _require_variables(op, variables)
     _require_count(op, "gradients", gradients, variables)
     arrays = [
         g._value if type(g) is Tensor else to_float32(g, op, f"the gradient of {v.name}")
         for g, v in zip(gradients, variables, strict=True)
     ]
-    values = [[x._value if isinstance(x, Variable) else x for x in each] for each in slots.values()]
+    values = [[x if type(x) is np.ndarray else _array(x) for x in each] for each in slots.values()]
     refused = False
     try:
         engine([v._value for v in variables], arrays, *values)
@@ -53,9 +54,20 @@ def _update(
             _note_updates(variables, slots)
 
 
+def _require_variables(op: str, variables: Sequence[Any]) -> None:
+    for i, variable in enumerate(variables):
+        if not isinstance(variable, Variable):
+            raise TypeError(f"{op}: variables expects Variables, got {type(variable).__name__} (number {i})")
+
+
+def _array(x: Slot) -> FloatArray:
+    return x._value if isinstance(x, Variable) else x
+
+
 def _note_updates(variables: Sequence[Variable], slots: dict[str, Sequence[Slot]]) -> None:
     for variable in variables:
-        variable.updated_in_place()
+        variable._version += 1  # as `updated_in_place` does
+        variable._changes += 1
     for each in slots.values():
         for x in each:
             if type(x) is not np.ndarray and isinstance(x, Variable):

@@ -66,6 +66,14 @@ class OutputLosses:
         """Where there are several losses, the mean of each over the batches (not weighed)."""
         return [part.tracker for part in self._parts if part.tracker is not None]
 
+    @property
+    def only(self) -> losses.Loss | None:
+        """The loss of the one output, where there is no other and no weight; None before the output is known, too."""
+        parts, outputs = self._parts, self._outputs
+        if len(parts) != 1 or outputs is None or not outputs.single or parts[0].weight is not None:
+            return None
+        return parts[0].loss
+
     def _bind(self, y_pred: Any) -> Outputs:
         """Find out which loss belongs to which output."""
         outputs = Outputs(y_pred, self._names)

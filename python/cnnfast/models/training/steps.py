@@ -10,10 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from cnnfast.autograd import GradientTape, Variable
+from cnnfast.autograd import Variable
 from cnnfast.models.training.arrays import checked_batch
 from cnnfast.models.training.batch import Batch
 from cnnfast.models.training.compiled import Compiled, Logs, as_numbers
+from cnnfast.models.training.direct import learned_by_tape, learned_directly
 from cnnfast.py_dataset import pack_x_y_sample_weight as pack
 from cnnfast.py_dataset import unpack_x_y_sample_weight
 from cnnfast.structure import leaves, map_leaves
@@ -50,9 +51,8 @@ class Steps(Compiled):
     def _learn(self, batch: Batch, variables: Sequence[Variable] | None = None) -> tuple[Batch, Any, float]:
         """Take a step; the variables are those that train, where they are known."""
         x, y, sample_weight = batch
-        with GradientTape() as tape:
-            y_pred = self(x, training=True)
-            loss = self.compute_loss(x=x, y=y, y_pred=y_pred, sample_weight=sample_weight)
+        found = learned_directly(self, x, y) if sample_weight is None else None
+        y_pred, loss, gradients = found or learned_by_tape(self, x, y, sample_weight)
         number = self._track_loss(loss, x)
         variables = self.trainable_weights if variables is None else variables
         if not variables:
@@ -60,7 +60,7 @@ class Steps(Compiled):
         elif self.optimizer is None:
             raise ValueError(f"{self.name}: training needs an optimizer; compile it with one")
         else:
-            self.optimizer.apply_gradients(zip(tape.gradient(loss, variables), variables, strict=True))
+            self.optimizer.apply_gradients(zip(gradients(variables), variables, strict=True))
         return batch, y_pred, number
 
     def _test(self, batch: Batch) -> tuple[Batch, Any, float]:
