@@ -151,12 +151,6 @@ def test_algorithms_of_groups(groups, channels, expected):
         assert names["backward_data"] == f"{expected} in 4 phases"
 
 
-@pytest.mark.parametrize(("rows", "expected"), [(1, "few rows"), (8, "few rows"), (9, "direct")])
-def test_algorithms_of_products(rows, expected):
-    names = ops.conv_algorithms((rows, 1, 1, 64), (1, 1, 64, 32))
-    assert set(names.values()) == {expected}
-
-
 def test_algorithm_of_a_gradient_to_few_channels():
     assert ops.conv_algorithms((4, 30, 30, 3), (3, 3, 3, 32))["backward_data"] == "columns"
 

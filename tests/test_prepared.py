@@ -54,6 +54,15 @@ def test_every_algorithm_computes_what_an_ordinary_call_does(isa, threads, rng, 
         assert prepared.forms == 1
 
 
+def test_windows_of_the_whole_image_keep_panels_of_their_own(isa, rng):
+    w = rng.standard_normal((5, 5, 16, 120)).astype(np.float32)
+    prepared = prepared_convolution(2, w, None, 1, "valid", 1, 1, None, "direct")
+    for size in (5, 8, 5, 9):
+        x = rng.standard_normal((12, size, size, 16)).astype(np.float32)
+        np.testing.assert_array_equal(prepared(x), ops.conv2d(x, w, algorithm="direct"))
+    assert 1 <= prepared.forms <= 2
+
+
 @pytest.mark.parametrize("flip", [False, True])
 @pytest.mark.parametrize("case", CASES, ids=str)
 def test_the_choice_for_ready_weights(isa, rng, same_bits_for_all_threads, case, flip):

@@ -1,5 +1,7 @@
 """Optimiser steps against float64 formulas, over many parameters at once, and what they refuse to overwrite."""
 
+import math
+
 import numpy as np
 import pytest
 
@@ -67,6 +69,50 @@ def test_adam(settings, scale, isa, threads, rng):
         reference.assert_close(weights[i], expected[i][0], terms=5)
         np.testing.assert_allclose(m[i], expected[i][1], rtol=1e-5, atol=1e-6 * scale)
         np.testing.assert_allclose(v[i], expected[i][2], rtol=1e-5)
+
+
+def updated(m, v, g, epsilon, beta_1=0.9, beta_2=0.999):
+    """By how much Adam changes weights that were zero, and by how much it ought to, from its own new m and v."""
+    w = Variable(np.zeros(g.shape))
+    ops.adam_update([w], [g], [m], [v], 3, 0.01, beta_1, beta_2, epsilon)
+    alpha = np.float32(0.01 * math.sqrt(1 - beta_2**3) / (1 - beta_1**3))
+    with np.errstate(all="ignore"):
+        expected = -(m.astype(np.float64) * alpha) / (np.sqrt(v.astype(np.float64)) + np.float32(epsilon))
+    return w.numpy(), expected
+
+
+@pytest.mark.parametrize("epsilon", [0.0, 1e-12, 1e-7, 1.0])
+def test_adam_divides_to_a_few_units_in_the_last_place(isa, rng, epsilon):
+    g = (rng.choice([-1, 1], 5000) * 2.0 ** rng.uniform(-55, 55, 5000)).astype(np.float32)
+    m, v = rng.normal(size=5000).astype(np.float32) * abs(g), g * g * rng.uniform(0.1, 2, 5000).astype(np.float32)
+    got, expected = updated(m, v, g, epsilon)
+    seen = abs(expected) > 2.0**-120
+    assert seen.mean() > 0.5
+    error = abs(got[seen] / expected[seen] - 1)
+    assert error.max() < 4 * 2.0**-23
+    assert error.mean() < 0.75 * 2.0**-23
+
+
+def test_adam_with_numbers_that_are_none(isa):
+    inf, nan, tiny = np.inf, np.nan, 1e-40
+    m = np.array([1, -1, 0, 0, 1, 1, -1, 1, 1, 1, nan, 0], np.float32)
+    v = np.array([0, 0, 0, 1, nan, -1, 1, tiny, inf, -inf, 1, 4], np.float32)
+    g = np.array([0, 0, 0, 0, 0, 0, 1e30, 0, inf, 0, 1, nan], np.float32)
+    for epsilon in (0.0, 1e-7):
+        got, expected = updated(m.copy(), v.copy(), g, epsilon)
+        expected[7] = got[7]  # of a subnormal number, which the engine takes for zero
+        assert got[7] == -inf if epsilon == 0 else got[7] < -1e4
+        np.testing.assert_allclose(got, expected, rtol=1e-6)
+        assert list(np.isnan(got)) == [False, False, epsilon == 0, False, True, True] + [False] * 2 + [True] * 4
+        assert got[6] == 0
+
+
+def test_adam_gives_the_same_wherever_arrays_begin_and_end(isa, rng):
+    arrays = [abs(rng.normal(size=100)).astype(np.float32) for _ in range(3)]
+    whole, _ = updated(*(a.copy() for a in arrays), epsilon=1e-7)
+    for begin, end in [(0, 1), (1, 18), (3, 64), (17, 100), (50, 99)]:
+        part, _ = updated(*(a[begin:end].copy() for a in arrays), epsilon=1e-7)
+        np.testing.assert_array_equal(part, whole[begin:end])
 
 
 def test_same_bits_for_all_threads(isa, rng, same_bits_for_all_threads):

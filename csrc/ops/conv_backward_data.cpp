@@ -151,7 +151,8 @@ bool takes_columns(const ConvShape& shape) {
 
 }  // namespace
 
-std::string backward_data_route(const ConvShape& shape) {
+std::string backward_data_route(const ConvShape& convolution) {
+  const ConvShape shape = as_product(convolution);
   if (has_few_rows(shape)) return few_rows_route().name();
   if (takes_columns(shape)) return "columns";
   const WindowSource source = largest_phase(shape);
@@ -164,8 +165,16 @@ std::string backward_data_route(const ConvShape& shape) {
   return count == 1 ? name : name + " in " + std::to_string(count) + " phases";
 }
 
-void conv_transposed(const ConvShape& shape, const float* dy, const float* w, const float* bias, Activation activation,
-                     float alpha, float* dx) {
+void conv_transposed(const ConvShape& convolution, const float* dy, const float* w, const float* bias,
+                     Activation activation, float alpha, float* dx) {
+  const ConvShape shape = as_product(convolution);
+  std::vector<float> row;  // the bias for all values of an image, where that is one row of a matrix
+  if (bias != nullptr && shape.in_channels != convolution.in_channels) {
+    for (int64_t tap = 0; tap < convolution.taps(); ++tap) {
+      row.insert(row.end(), bias, bias + convolution.in_channels);
+    }
+    bias = row.data();
+  }
   if (has_few_rows(shape)) {
     few_rows_backward_data(shape, dy, w, bias, activation, alpha, dx);
     return;

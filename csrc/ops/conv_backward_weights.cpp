@@ -248,13 +248,15 @@ void reverse_taps(const ConvShape& shape, float* dw) {
 
 }  // namespace
 
-ConvRoute backward_weights_route(const ConvShape& shape) {
+ConvRoute backward_weights_route(const ConvShape& convolution) {
+  const ConvShape shape = as_product(convolution);
   if (has_few_rows(shape)) return few_rows_route();
   return route_convolution(shape.window_source(), shape.images, shape.groups, shape.group_out_channels(),
                            shape.algorithm, ConvPass::weights);
 }
 
-void conv_backward_weights(const ConvShape& shape, const float* x, const float* dy, float* dw, float* db) {
+void conv_backward_weights(const ConvShape& convolution, const float* x, const float* dy, float* dw, float* db) {
+  const ConvShape shape = as_product(convolution);
   const auto sum_dy = [&] {
     const int64_t pixels = shape.images * shape.axis[0].out * shape.axis[1].out * shape.axis[2].out;
     if (db != nullptr) channel_sums(dy, pixels, shape.out_channels, db);

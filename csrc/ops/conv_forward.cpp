@@ -7,7 +7,8 @@
 
 namespace cnnfast {
 
-ConvRoute forward_route(const ConvShape& shape, bool weights_kept) {
+ConvRoute forward_route(const ConvShape& convolution, bool weights_kept) {
+  const ConvShape shape = as_product(convolution);
   if (has_few_rows(shape)) return few_rows_route();
   return route_convolution(shape.window_source(), shape.images, shape.groups, shape.group_out_channels(),
                            shape.algorithm, ConvPass::correlation, weights_kept);
@@ -42,8 +43,9 @@ WeightView forward_weights(const ConvShape& shape, const float* w) {
   return view;
 }
 
-void conv_forward(const ConvShape& shape, const float* x, const float* w, const float* bias, Activation activation,
-                  float alpha, float* y, KeptWeights* kept) {
+void conv_forward(const ConvShape& convolution, const float* x, const float* w, const float* bias,
+                  Activation activation, float alpha, float* y, KeptWeights* kept) {
+  const ConvShape shape = as_product(convolution);
   const ConvRoute route = forward_route(shape, kept != nullptr);
   if (route.loops == ConvRoute::Loops::few_rows) {
     few_rows_forward(shape, x, w, bias, activation, alpha, y);

@@ -30,6 +30,7 @@ struct ConvRoute {
   Loops loops = Loops::direct;
   WinogradKind kind{WinogradAxis::unit, WinogradAxis::unit};
   bool depthwise = false;  // of the grouped ones
+  int panel_vectors = 0;   // of the direct ones, once they have chosen: weights in panels of another width are others
 
   // "direct", "few rows", "lines", "images", "grouped", "depthwise", "winograd F(4x4, 3x3)", "winograd F(4, 3)", ...
   std::string name() const;

@@ -118,6 +118,19 @@ ConvShape conv_shape(const std::string& op, const Dims& x, const Dims& kernel, c
   return shape;
 }
 
+ConvShape as_product(const ConvShape& shape) {
+  const int64_t taps = shape.taps();
+  const bool chosen = shape.algorithm == ConvAlgorithm::automatic || shape.algorithm == ConvAlgorithm::direct;
+  if (!chosen || shape.groups != 1 || taps == 1 || shape.flip_kernel) return shape;
+  for (const Axis& a : shape.axis) {
+    if (a.window != a.in || a.out != 1 || a.pad_before != 0) return shape;
+    if (a.dilation != 1 && a.window != 1) return shape;
+  }
+  ConvShape product = dense_shape(shape.images, taps * shape.in_channels, shape.out_channels);
+  product.algorithm = shape.algorithm;
+  return product;
+}
+
 ConvShape dense_shape(int64_t rows, int64_t features, int64_t units) {
   ConvShape shape;
   shape.rank = 1;

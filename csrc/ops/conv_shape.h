@@ -39,6 +39,10 @@ struct ConvShape {
 ConvShape conv_shape(const std::string& op, const Dims& x, const Dims& kernel, const Dims& strides,
                      const Padding& padding, const Dims& dilation, int64_t groups, bool flip_kernel);
 
+// The same convolution as a product of matrices where that is all it is, else the shape itself: a window that is the
+// whole image takes all values of an image, and all of the kernel's, in the order that they lie in.
+ConvShape as_product(const ConvShape& shape);
+
 // x (rows, features) times a matrix (features, units): a pointwise convolution over images of one position.
 ConvShape dense_shape(int64_t rows, int64_t features, int64_t units);
 

@@ -105,6 +105,7 @@ void correlate_directly(const Correlation& c, Runs runs, const float* x, const W
                         float* y) {
   ConvRoute route;
   route.loops = runs == Runs::windows ? ConvRoute::Loops::im2col : ConvRoute::Loops::direct;
+  route.panel_vectors = panel_vectors(c, kernels().limits);
   const double weight_floats = static_cast<double>(c.groups * c.out_channels * c.source.window_floats());
   const auto weights = kept_form<PackedWeights>(
       c.kept, route, c.flops() / (2 * weight_floats), static_cast<int64_t>(weight_floats),

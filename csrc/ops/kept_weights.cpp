@@ -12,7 +12,8 @@ constexpr double kMostUses = 1000;       // beyond that, making a form takes les
 constexpr int64_t kSmallFloats = 16384;  // little memory, and making it is a parallel region of its own
 
 bool same(const ConvRoute& a, const ConvRoute& b) {
-  return a.loops == b.loops && a.kind.vertical == b.kind.vertical && a.kind.horizontal == b.kind.horizontal;
+  return a.loops == b.loops && a.kind.vertical == b.kind.vertical && a.kind.horizontal == b.kind.horizontal &&
+         a.panel_vectors == b.panel_vectors;
 }
 
 }  // namespace

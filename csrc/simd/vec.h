@@ -104,36 +104,38 @@ CNNFAST_INLINE Vec sqrt(Vec a) {
 #endif
 }
 
-// The two halves of the 64-bit products a * b.
-struct WideProduct {
-  UintVec low, high;
-};
+// Vectors of half as many numbers of 64 bits.
+typedef uint64_t LongVec __attribute__((vector_size(kVectorBytes)));
 
-CNNFAST_INLINE WideProduct multiply_wide(UintVec a, uint32_t b) {
-  // Lanes in pairs: the products of the even ones, and those of the odd ones after shifting them down.
-  typedef uint64_t Pairs __attribute__((vector_size(kVectorBytes)));
+CNNFAST_INLINE LongVec broadcast_long(uint64_t value) { return value - LongVec{}; }
+
+// The 64-bit products of the lower halves of a with b.
+CNNFAST_INLINE LongVec multiply_lower(LongVec a, uint32_t b) {
 #if defined(__AVX512F__)
-  constexpr __mmask8 kAllPairs = 0xff;  // the form without a mask makes GCC 12 warn of its own header
-  const __m512i factor = _mm512_set1_epi32(static_cast<int32_t>(b));
-  const Pairs even = (Pairs)_mm512_maskz_mul_epu32(kAllPairs, (__m512i)a, factor);
-  const Pairs odd = (Pairs)_mm512_maskz_mul_epu32(kAllPairs, (__m512i)((Pairs)a >> 32), factor);
+  // The form without a mask makes GCC 12 warn of its own header.
+  return (LongVec)_mm512_maskz_mul_epu32(0xff, (__m512i)a, _mm512_set1_epi32(static_cast<int32_t>(b)));
 #elif defined(__AVX2__)
-  const __m256i factor = _mm256_set1_epi32(static_cast<int32_t>(b));
-  const Pairs even = (Pairs)_mm256_mul_epu32((__m256i)a, factor);
-  const Pairs odd = (Pairs)_mm256_mul_epu32((__m256i)((Pairs)a >> 32), factor);
+  return (LongVec)_mm256_mul_epu32((__m256i)a, _mm256_set1_epi32(static_cast<int32_t>(b)));
 #elif defined(__SSE2__)
-  const __m128i factor = _mm_set1_epi32(static_cast<int32_t>(b));
-  const Pairs even = (Pairs)_mm_mul_epu32((__m128i)a, factor);
-  const Pairs odd = (Pairs)_mm_mul_epu32((__m128i)((Pairs)a >> 32), factor);
+  return (LongVec)_mm_mul_epu32((__m128i)a, _mm_set1_epi32(static_cast<int32_t>(b)));
 #elif defined(__aarch64__)
-  const Pairs even = (Pairs)vmull_n_u32(vmovn_u64((uint64x2_t)a), b);
-  const Pairs odd = (Pairs)vmull_n_u32(vshrn_n_u64((uint64x2_t)a, 32), b);
+  return (LongVec)vmull_n_u32(vmovn_u64((uint64x2_t)a), b);
 #else
-  const Pairs even = ((Pairs)a & 0xffffffffu) * uint64_t{b};
-  const Pairs odd = ((Pairs)a >> 32) * uint64_t{b};
+  return (a & 0xffffffffu) * uint64_t{b};
 #endif
-  const Pairs upper = Pairs{} + (uint64_t{0xffffffffu} << 32);
-  return {(UintVec)((even & ~upper) | (odd << 32)), (UintVec)((even >> 32) | (odd & upper))};
+}
+
+// The lower halves of both, one of each in turn.
+CNNFAST_INLINE UintVec interleave_lower(LongVec even, LongVec odd) {
+#if defined(__AVX512F__)
+  return (UintVec)_mm512_mask_shuffle_epi32((__m512i)even, 0xaaaa, (__m512i)odd, _MM_PERM_CCAA);
+#elif defined(__AVX2__)
+  return (UintVec)_mm256_blend_epi32((__m256i)even, _mm256_slli_epi64((__m256i)odd, 32), 0xaa);
+#elif defined(__aarch64__)
+  return (UintVec)vtrn1q_u32((uint32x4_t)even, (uint32x4_t)odd);
+#else
+  return (UintVec)((even & 0xffffffffu) | (odd << 32));
+#endif
 }
 
 CNNFAST_INLINE Vec select(IntVec mask, Vec yes, Vec no) { return mask ? yes : no; }
