@@ -55,8 +55,8 @@ def convolution(rng):
 
 
 def convolution_and_pooling(rng):
-    for filters in (5, 19):
-        x, w = uniform(rng, 2, 9, 8, 1), uniform(rng, 3, 3, 1, filters)
+    for filters, width in ((5, 8), (19, 8), (2, 50)):
+        x, w = uniform(rng, 2, 9, width, 1), uniform(rng, 3, 3, 1, filters)
         shape = _core.ConvShape("conv2d", 2, x.shape, w.shape, 1, "valid", 1)
         pooling = _core.Pooling("max_pool2d", shape.y_shape, 2, 2, "valid", 1)
         y, winners = _core.conv_pool_forward(shape, pooling, x, w, None, "linear", 0.0, True)
@@ -311,6 +311,7 @@ CASES = {
     "winograd_weights": winograd,
     "winograd_weights_gradient": winograd,
     "conv_pool_tile": convolution_and_pooling,
+    "line_pool_tile": convolution_and_pooling,
     "pooled_weights_row": convolution_and_pooling,
     "grouped_row": grouped_convolution,
     "grouped_weights": grouped_convolution,

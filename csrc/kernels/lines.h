@@ -3,6 +3,8 @@
 
 #include <cstdint>
 
+#include "kernels/activation.h"
+
 namespace cnnfast {
 
 constexpr int kMostLineOutputs = 8;
@@ -29,6 +31,20 @@ struct LineTile {
   int64_t y_row, y_pixel;  // a pixel's outputs are neighbours
   int rows, pixels;        // to be written
   const int32_t* places;   // where the outputs of the pixels, one after the other, are among vectors of each output
+};
+
+// How many outputs have room for the two rows and two vectors of pixels of a LinePoolTile, beside the input's four.
+constexpr int line_pool_outputs(int accumulators) { return (accumulators - 4) / 4; }
+constexpr int kMostLinePoolOutputs = 6;
+
+// Two rows and two vectors of neighbouring pixels, pooled by windows of 2x2 before they are written: `line.y` and
+// `winners` (null where none are kept) are of one row of pooled pixels, of which `line.pixels` are written, and
+// `line.places` is as there.
+struct LinePoolTile {
+  LineTile line;
+  uint8_t* winners;
+  Activation activation;  // linear, relu, relu6 or leaky_relu
+  float alpha;
 };
 
 }  // namespace cnnfast

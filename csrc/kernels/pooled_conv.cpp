@@ -2,14 +2,12 @@
 // maximum is written.
 #include "kernels/pooled_conv.h"
 
-#include "kernels/bent.h"
-#include "simd/vec.h"
+#include "kernels/window_maximum.h"
 
 namespace cnnfast::CNNFAST_ISA {
 namespace {
 
 constexpr int kMostPixels = kAccumulators / 4;
-constexpr int kTaps = 4;
 
 // The sums of `Pixels` windows: [row of the window][column of the convolution's output].
 template <int Pixels>
@@ -51,38 +49,6 @@ CNNFAST_INLINE void add_up(const ConvPoolTile& t, const float* x, Sums<Pixels>& 
   }
 }
 
-struct Maximum {
-  Vec best;
-  IntVec winner;
-};
-
-// The first maximum of four values, none of them NaN.
-template <typename Bend, int Pixels>
-CNNFAST_INLINE Maximum maximum(const Sums<Pixels>& sums, int pixel, float alpha) {
-  // A ReLU's zeros lose against whatever is positive, and of nothing but zeros the first wins.
-  constexpr bool kFromZero = Bend::kind == Activation::relu;
-  Maximum m{kFromZero ? zero() : bend(Bend::kind, alpha, sums.tap(pixel, 0)), IntVec{}};
-  CNNFAST_UNROLL for (int t = kFromZero ? 0 : 1; t < kTaps; ++t) {
-    const Vec v = kFromZero ? sums.tap(pixel, t) : bend(Bend::kind, alpha, sums.tap(pixel, t));
-    m.winner = select_int(v > m.best, broadcast_int(t), m.winner);
-    m.best = max(v, m.best);
-  }
-  return m;
-}
-
-// The first NaN, or the first maximum where there is none.
-template <typename Bend, int Pixels>
-CNNFAST_INLINE Maximum odd_maximum(const Sums<Pixels>& sums, int pixel, float alpha) {
-  Maximum m{bend(Bend::kind, alpha, sums.tap(pixel, 0)), IntVec{}};
-  for (int t = 1; t < kTaps; ++t) {
-    const Vec v = bend(Bend::kind, alpha, sums.tap(pixel, t));
-    const IntVec better = ~(v <= m.best) & ~is_nan(m.best);
-    m.best = select(better, v, m.best);
-    m.winner = select_int(better, broadcast_int(t), m.winner);
-  }
-  return m;
-}
-
 template <typename Bend, int Pixels>
 CNNFAST_INLINE void finish(const ConvPoolTile& t, const Sums<Pixels>& sums, float* y, uint8_t* winners) {
   // NaN where any sum is one, and perhaps where sums are infinite.
@@ -94,10 +60,13 @@ CNNFAST_INLINE void finish(const ConvPoolTile& t, const Sums<Pixels>& sums, floa
     store_lanes(y + p * t.y_pixel, m.best, t.channels);
     if (winners != nullptr) store_bytes(winners + p * t.y_pixel, m.winner, t.channels);
   };
+  const auto values = [&](int p) CNNFAST_INLINE_LAMBDA {
+    return [&sums, p](int tap) CNNFAST_INLINE_LAMBDA { return sums.tap(p, tap); };
+  };
   if (__builtin_expect(any(is_nan(total)), 0)) {
-    CNNFAST_UNROLL for (int p = 0; p < Pixels; ++p) write(p, odd_maximum<Bend>(sums, p, t.alpha));
+    CNNFAST_UNROLL for (int p = 0; p < Pixels; ++p) write(p, first_odd_or_maximum<Bend>(t.alpha, values(p)));
   } else {
-    CNNFAST_UNROLL for (int p = 0; p < Pixels; ++p) write(p, maximum<Bend>(sums, p, t.alpha));
+    CNNFAST_UNROLL for (int p = 0; p < Pixels; ++p) write(p, first_maximum<Bend>(t.alpha, values(p)));
   }
 }
 

@@ -44,17 +44,24 @@ int64_t largest_out(const std::vector<CorrelationPart>& parts, size_t axis) {
 // windows leave the image: lines_[plane][row][channel][column].
 class LineBlocks {
  public:
-  LineBlocks(const std::vector<CorrelationPart>& parts, const float* x, const float* bias)
+  LineBlocks(const std::vector<CorrelationPart>& parts, const LinePooling* pooling, const float* x, const float* bias)
       : parts_(parts),
+        pooling_(pooling),
         any_(parts.front().correlation),
         x_(x),
         bias_(bias),
         lanes_(kernels().limits.lanes),
-        tile_rows_(line_rows(static_cast<int>(any_.out_channels), kernels().limits.accumulators)),
+        tile_rows_(pooling != nullptr ? 2
+                                      : line_rows(static_cast<int>(any_.out_channels), kernels().limits.accumulators)),
+        tile_cols_(pooling != nullptr ? 2 * lanes_ : lanes_),
         depth_(reach_of(parts, 0)),
         height_(reach_of(parts, 1)),
         width_(reach_of(parts, 2)) {
     for (size_t i = 0; i < 3; ++i) out_[i] = largest_out(parts, i);
+    if (pooling != nullptr) {
+      out_[1] = 2 * pooling->height;
+      out_[2] = 2 * pooling->width;
+    }
     for (int64_t p = 0; p < lanes_ * any_.out_channels; ++p) {
       places_.push_back(static_cast<int32_t>(p % any_.out_channels * lanes_ + p / any_.out_channels));
     }
@@ -90,13 +97,13 @@ class LineBlocks {
   void choose_blocks() {
     const auto set_cols = [&](int64_t cols) {
       cols_ = cols;
-      line_ = rounded_up(width_.length(rounded_up(cols, lanes_), 1), lanes_);
+      line_ = rounded_up(width_.length(rounded_up(cols, tile_cols_), 1), lanes_);
       row_ = any_.source.channels * line_;
     };
     rows_ = std::min<int64_t>(out_[1], tile_rows_);
     set_cols(out_[2]);
     while (block_floats() > kBlockFloats && cols_ > kFewestVectors * lanes_) {
-      set_cols(std::max(kFewestVectors * lanes_, rounded_up((cols_ + 1) / 2, lanes_)));
+      set_cols(std::max(kFewestVectors * lanes_, rounded_up((cols_ + 1) / 2, tile_cols_)));
     }
     const int threads = threads_for(INT32_MAX, flops() / kFlopsPerOperation);
     const auto tasks = [&] { return any_.images * out_[0] * ((out_[1] + rows_ - 1) / rows_); };
@@ -134,15 +141,17 @@ class LineBlocks {
     copy_lines(image, depth, row, col, lines);
     for (size_t p = 0; p < parts_.size(); ++p) {
       const auto& a = parts_[p].correlation.source.axis;
-      const int64_t row_end = std::min(row + rows_, a[1].out), col_end = std::min(col + cols_, a[2].out);
+      const bool pooled = pooling_ != nullptr;
+      const int64_t row_end = std::min(row + rows_, pooled ? out_[1] : a[1].out);
+      const int64_t col_end = std::min(col + cols_, pooled ? out_[2] : a[2].out);
       if (depth >= a[0].out || row >= row_end) continue;
       for (int64_t r = row; r < row_end; r += tile_rows_) {
         // The last tile is whole too where the rows before it allow that.
         const int64_t begin = std::max(row, std::min(r, row_end - tile_rows_));
-        for (int64_t c = col; c < col_end; c += lanes_) {
+        for (int64_t c = col; c < col_end; c += tile_cols_) {
           run_tile(p, lines,
-                   {image, depth, begin, std::min(begin + tile_rows_, row_end), c, std::min(c + lanes_, col_end)}, row,
-                   col);
+                   {image, depth, begin, std::min(begin + tile_rows_, row_end), c, std::min(c + tile_cols_, col_end)},
+                   row, col);
         }
       }
     }
@@ -165,18 +174,32 @@ class LineBlocks {
     t.w = weights_[p].data();
     t.bias = bias_;
     t.outputs = static_cast<int>(c.out_channels);
-    t.y = parts_[p].y + block.image * c.y_image + block.depth * c.y_plane + block.row_begin * c.y_row +
-          block.col_begin * c.y_pixel;
     t.y_row = c.y_row;
     t.y_pixel = c.y_pixel;
     t.rows = static_cast<int>(block.rows());
     t.pixels = static_cast<int>(block.cols());
     t.places = places_.data();
+    if (pooling_ != nullptr) return pool_tile(t, c, block);
+    t.y = parts_[p].y + block.image * c.y_image + block.depth * c.y_plane + block.row_begin * c.y_row +
+          block.col_begin * c.y_pixel;
     kernels().line_tile(t);
     if (c.activation == Activation::linear) return;
     for (int64_t r = 0; r < block.rows(); ++r) {
       activate_pixels(c.activation, c.alpha, t.y + r * c.y_row, c.y_pixel, block.cols(), c.out_channels);
     }
+  }
+
+  void pool_tile(const LineTile& line, const Correlation& c, const OutputBlock& block) const {
+    const int64_t row = (block.image * out_[0] + block.depth) * pooling_->height + block.row_begin / 2;
+    const int64_t to = (row * pooling_->width + block.col_begin / 2) * c.out_channels;
+    LinePoolTile t;
+    t.line = line;
+    t.line.y = pooling_->y + to;
+    t.line.pixels = line.pixels / 2;
+    t.winners = pooling_->winners == nullptr ? nullptr : pooling_->winners + to;
+    t.activation = c.activation;
+    t.alpha = c.alpha;
+    kernels().line_pool_tile(t);
   }
 
   void copy_lines(int64_t image, int64_t depth, int64_t row, int64_t col, float* lines) const {
@@ -207,9 +230,10 @@ class LineBlocks {
   }
 
   const std::vector<CorrelationPart>& parts_;
-  const Correlation& any_;  // all have the same input, strides and number of outputs
+  const LinePooling* pooling_;  // or null
+  const Correlation& any_;      // all have the same input, strides and number of outputs
   const float *x_, *bias_;
-  int64_t lanes_, tile_rows_;
+  int64_t lanes_, tile_rows_, tile_cols_;
   Reach depth_, height_, width_;
   int64_t out_[3];
   int64_t rows_ = 1, cols_ = 1, line_ = 0, row_ = 0;
@@ -232,7 +256,19 @@ bool lines_pay(const WindowSource& source, int64_t out_channels) {
 
 void correlate_lines(const std::vector<CorrelationPart>& parts, const float* x, const float* bias) {
   if (parts.empty() || parts.front().correlation.images == 0) return;
-  LineBlocks(parts, x, bias).run();
+  LineBlocks(parts, nullptr, x, bias).run();
+}
+
+bool lines_can_pool(int64_t out_channels, int64_t pooled_width) {
+  const KernelLimits limits = kernels().limits;
+  const int64_t most = std::min(kMostLinePoolOutputs, line_pool_outputs(limits.accumulators));
+  return out_channels >= 1 && out_channels <= most && 2 * pooled_width > rounded_up(pooled_width, limits.lanes);
+}
+
+void correlate_and_pool_lines(const CorrelationPart& part, const LinePooling& pooling, const float* x,
+                              const float* bias) {
+  const std::vector<CorrelationPart> parts{part};
+  LineBlocks(parts, &pooling, x, bias).run();
 }
 
 }  // namespace cnnfast

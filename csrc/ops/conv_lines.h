@@ -16,4 +16,18 @@ bool lines_pay(const WindowSource& source, int64_t out_channels);
 // lines_pay().
 void correlate_lines(const std::vector<CorrelationPart>& parts, const float* x, const float* bias);
 
+// What becomes of the rows where windows of 2x2 that keep apart are pooled at once.
+struct LinePooling {
+  int64_t height, width;  // pooled
+  float* y;
+  uint8_t* winners;  // or null
+};
+
+// Whether rows of pixels with so few output channels can be pooled before they are written.
+bool lines_can_pool(int64_t out_channels, int64_t pooled_width);
+
+// As correlate_lines() of one correlation with max pooling behind it; its own `y` is not written.
+void correlate_and_pool_lines(const CorrelationPart& part, const LinePooling& pooling, const float* x,
+                              const float* bias);
+
 }  // namespace cnnfast

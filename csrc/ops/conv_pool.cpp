@@ -135,7 +135,7 @@ void require_conv_pool(const ConvShape& shape, const PoolShape& pool) {
 
 bool conv_pool_joined(const ConvShape& shape, const PoolShape& pool, bool with_gradients) {
   if (shape.images == 0 || pointwise(shape)) return false;
-  if (bands_pay(shape, pool)) return true;
+  if (bands_pay(shape, pool) || conv_pool_lines_pay(shape, pool, Activation::linear)) return true;
   const ConvRoute::Loops loops = forward_route(shape).loops;
   const bool plain =
       loops == ConvRoute::Loops::direct || loops == ConvRoute::Loops::lines || loops == ConvRoute::Loops::images;
@@ -144,6 +144,10 @@ bool conv_pool_joined(const ConvShape& shape, const PoolShape& pool, bool with_g
 
 void conv_pool_forward(const ConvShape& shape, const PoolShape& pool, const float* x, const float* w, const float* bias,
                        Activation activation, float alpha, float* y, void* winners) {
+  if (conv_pool_lines_pay(shape, pool, activation)) {
+    conv_pool_lines(shape, pool, x, w, bias, activation, alpha, y, static_cast<uint8_t*>(winners));
+    return;
+  }
   if (!bands_pay(shape, pool)) {
     const Scratch between(floats_between(pool));
     conv_forward(shape, x, w, bias, activation, alpha, between.data());

@@ -4,6 +4,7 @@
 
 #include "dispatch.h"
 #include "ops/activation.h"
+#include "ops/conv_lines.h"
 #include "ops/correlation.h"
 #include "runtime/memory.h"
 #include "runtime/parallel.h"
@@ -102,10 +103,28 @@ class Tiles {
   WindowLayout layout_;
 };
 
+bool whole_windows(const PoolShape& pool) {
+  return untouched(pool.depth()) && halves(pool.height()) && halves(pool.width());
+}
+
 }  // namespace
 
+bool conv_pool_lines_pay(const ConvShape& shape, const PoolShape& pool, Activation activation) {
+  // The sums of one input channel are added up in the same order by all loops.
+  const ConvRoute::Loops loops = forward_route(shape).loops;
+  const bool same = loops == ConvRoute::Loops::lines || (loops == ConvRoute::Loops::images && shape.in_channels == 1);
+  return same && whole_windows(pool) && piecewise_linear(activation) &&
+         lines_pay(shape.window_source(), shape.out_channels) && lines_can_pool(shape.out_channels, pool.width().out);
+}
+
+void conv_pool_lines(const ConvShape& shape, const PoolShape& pool, const float* x, const float* w, const float* bias,
+                     Activation activation, float alpha, float* y, uint8_t* winners) {
+  correlate_and_pool_lines({forward_correlation(shape, activation, alpha), forward_weights(shape, w), nullptr},
+                           {pool.height().out, pool.width().out, y, winners}, x, bias);
+}
+
 bool conv_pool_windows_pay(const ConvShape& shape, const PoolShape& pool, Activation activation) {
-  return untouched(pool.depth()) && halves(pool.height()) && halves(pool.width()) && piecewise_linear(activation) &&
+  return whole_windows(pool) && piecewise_linear(activation) &&
          shape.taps() * shape.group_in_channels() * kernels().limits.lanes <= kPanelFloats;
 }
 

@@ -14,4 +14,10 @@ bool conv_pool_windows_pay(const ConvShape& shape, const PoolShape& pool, Activa
 void conv_pool_windows(const ConvShape& shape, const PoolShape& pool, const float* x, const float* w, const float* bias,
                        Activation activation, float alpha, float* y, uint8_t* winners);
 
+// The same where a vector holds pixels rather than channels: for what runs along rows of pixels, or would add up in the
+// same order if it did.
+bool conv_pool_lines_pay(const ConvShape& shape, const PoolShape& pool, Activation activation);
+void conv_pool_lines(const ConvShape& shape, const PoolShape& pool, const float* x, const float* w, const float* bias,
+                     Activation activation, float alpha, float* y, uint8_t* winners);
+
 }  // namespace cnnfast
