@@ -148,6 +148,18 @@ def winograd(rng, groups=1, filters=19):
     np.testing.assert_allclose(_core.conv_backward_weights(fast, x, dy), expected, atol=1e-3)
 
 
+def pooled_winograd(rng):
+    x, w = uniform(rng, 2, 9, 10, 24), uniform(rng, 3, 3, 24, 19)
+    shape = _core.ConvShape("conv2d", 2, x.shape, w.shape, 1, 1, 1, 1, False, "winograd")
+    pooling = _core.Pooling("max_pool2d", shape.y_shape, 2, 2, "valid", 1)
+    y, winners = _core.conv_pool_forward(shape, pooling, x, w, None, "linear", 0.0, True)
+    np.testing.assert_array_equal(y, pooling.max(_core.conv_forward(shape, x, w)))
+    dy = uniform(rng, *y.shape)
+    dx, dw = _core.conv_pool_backward(shape, pooling, x, w, winners, dy, True, True)
+    np.testing.assert_allclose(np.vdot(dw, w), np.vdot(dy, y), rtol=1e-4)
+    np.testing.assert_allclose(np.vdot(dx, x), np.vdot(dy, y), rtol=1e-4)
+
+
 def columns(rng):
     x, w = uniform(rng, 2, 9, 10, 3), uniform(rng, 3, 3, 3, 40)
     shape = _core.ConvShape("conv2d", 2, x.shape, w.shape, 2, 1, 1)
@@ -308,6 +320,9 @@ CASES = {
     "winograd_output_gradient": winograd,
     "winograd_output": winograd,
     "winograd_products": lambda rng: winograd(rng, 3, 15),
+    "winograd_pooled_input": pooled_winograd,
+    "winograd_pooled_output_gradient": pooled_winograd,
+    "winograd_pooled_output": pooled_winograd,
     "winograd_weights": winograd,
     "winograd_weights_gradient": winograd,
     "conv_pool_tile": convolution_and_pooling,

@@ -1,29 +1,9 @@
 // Winograd transforms of tiles and of weights, in one and two dimensions.
-#include "kernels/winograd.h"
-
 #include "kernels/bent.h"
-#include "simd/winograd_axes.h"
+#include "kernels/winograd_kinds.h"
 
 namespace cnnfast::CNNFAST_ISA {
 namespace {
-
-// Which of the two transforms of data: of the input, or of the outputs' gradient.
-struct InputData {
-  template <typename Axis>
-  static constexpr int kSize = Axis::kPoints;
-  template <typename Axis>
-  CNNFAST_INLINE void transform(const Vec* d, Vec* v) {
-    Axis::data(d, v);
-  }
-};
-struct OutputGradient {
-  template <typename Axis>
-  static constexpr int kSize = Axis::kOutputs;
-  template <typename Axis>
-  CNNFAST_INLINE void transform(const Vec* d, Vec* v) {
-    Axis::output_gradient(d, v);
-  }
-};
 
 template <typename Data, typename V, typename H>
 void scatter(const WinogradScatter& s) {
@@ -43,18 +23,9 @@ void scatter(const WinogradScatter& s) {
       column = 0;
       panel += s.panel_stride;
     }
-    Vec half[V::kPoints][kCols];
-    CNNFAST_UNROLL for (int j = 0; j < kCols; ++j) {
-      Vec from[kRows], to[V::kPoints];
+    transform_vector<Data, V, H>(s, panel + column, [&](int j, Vec* from) CNNFAST_INLINE_LAMBDA {
       CNNFAST_UNROLL for (int i = 0; i < kRows; ++i) from[i] = load_lanes(pixel[i][j] + c, lanes);
-      Data::template transform<V>(from, to);
-      CNNFAST_UNROLL for (int i = 0; i < V::kPoints; ++i) half[i][j] = to[i];
-    }
-    CNNFAST_UNROLL for (int i = 0; i < V::kPoints; ++i) {
-      Vec to[H::kPoints];
-      Data::template transform<H>(half[i], to);
-      CNNFAST_UNROLL for (int j = 0; j < H::kPoints; ++j) store(panel + (i * H::kPitch + j) * s.point + column, to[j]);
-    }
+    });
     column += kLanes;
   });
 }
@@ -65,12 +36,7 @@ void gather(const WinogradGather& g) {
   for_each_vector(g.channels, [&](int64_t k, int lanes) {
     const Vec bias = g.bias != nullptr ? load_lanes(g.bias + k, lanes) : zero();
     Vec half[V::kOutputs][H::kPoints];
-    CNNFAST_UNROLL for (int j = 0; j < H::kPoints; ++j) {
-      Vec from[V::kPoints], to[V::kOutputs];
-      CNNFAST_UNROLL for (int i = 0; i < V::kPoints; ++i) from[i] = load(g.from + (i * H::kPitch + j) * g.point + k);
-      V::output(from, to);
-      CNNFAST_UNROLL for (int i = 0; i < V::kOutputs; ++i) half[i][j] = to[i];
-    }
+    gather_rows<V, H>(g, k, half);
     CNNFAST_UNROLL for (int i = 0; i < V::kOutputs; ++i) {
       if (i >= rows) break;
       Vec to[H::kOutputs];
@@ -123,63 +89,6 @@ void weights_gradient(const WinogradWeightsGradient& w) {
       }
     });
   }
-}
-
-// Calls body(V, H) with the axes that a kind names.
-template <typename Axis, typename Body>
-CNNFAST_INLINE void with_axis(WinogradKind kind, Body body) {
-  if (kind.vertical == WinogradAxis::unit) {
-    body(UnitAxis{}, Axis{});
-  } else {
-    body(Axis{}, Axis{});
-  }
-}
-
-template <typename Body>
-CNNFAST_INLINE void with_kind(WinogradKind kind, Body body) {
-  switch (kind.horizontal) {
-    case WinogradAxis::f4x3:
-      with_axis<AxisF4x3<4>>(kind, body);
-      break;
-    case WinogradAxis::f2x3:
-      with_axis<AxisF2x3>(kind, body);
-      break;
-    case WinogradAxis::f4x2:
-      with_axis<AxisF4x2>(kind, body);
-      break;
-    case WinogradAxis::f2x5:
-      with_axis<AxisF2x5>(kind, body);
-      break;
-    case WinogradAxis::unit:
-      break;
-  }
-}
-
-// The same with those of a tile's outputs.
-template <typename Body>
-CNNFAST_INLINE void with_outputs(int outputs, Body body) {
-  switch (outputs) {
-    case 1:
-      return body(AxisF4x3<1>{});
-    case 2:
-      return body(AxisF4x3<2>{});
-    case 3:
-      return body(AxisF4x3<3>{});
-    default:
-      return body(AxisF4x3<4>{});
-  }
-}
-
-template <typename Tile, typename Body>
-CNNFAST_INLINE void with_tile(const Tile& tile, Body body) {
-  if (tile.kind.horizontal != WinogradAxis::f4x3) return with_kind(tile.kind, body);
-  with_outputs(tile.tile_cols, [&](auto h) {
-    if (tile.kind.vertical == WinogradAxis::unit) {
-      body(UnitAxis{}, h);
-    } else {
-      with_outputs(tile.tile_rows, [&](auto v) { body(v, h); });
-    }
-  });
 }
 
 }  // namespace

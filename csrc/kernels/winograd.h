@@ -97,6 +97,14 @@ struct WinogradGather {
   int64_t row_stride, pixel_stride;
 };
 
+// Where a max pooling follows whose windows are two values long on each transformed axis, keep apart, begin with the
+// image and so lie within tiles. Its outputs are written instead: the gather's image and its strides are theirs, all
+// else is the convolution's.
+struct WinogradPooledOutput {
+  int64_t rows, cols;  // of the pooled image
+  uint8_t* winners;    // the taps that won, laid out as the image; or null
+};
+
 // One packed panel of weights, [tap][row][width], to the transformed panels [point][row][width].
 struct WinogradWeights {
   WinogradKind kind;

@@ -9,6 +9,7 @@
 namespace cnnfast {
 
 class PooledGradient;
+struct PooledInput;
 
 // y = activation(correlation of x with w + bias); `bias` may be null. `kept`, where it is not null, belongs to these
 // values of w and this window, stride, dilation and direction; sizes and batches may change from call to call.
@@ -17,6 +18,9 @@ void conv_forward(const ConvShape& shape, const float* x, const float* w, const 
 
 // dx: what the gradient dy at the output is at the input. This is also the transposed convolution of dy.
 void conv_backward_data(const ConvShape& shape, const float* dy, const float* w, float* dx);
+
+// The same where a pooling follows and only the gradient behind it is known; for what backward_data_reads_pooled().
+void conv_backward_data(const ConvShape& shape, const PooledInput& dy, const float* w, float* dx);
 
 // As above with a bias per input channel and an activation: the transposed convolution as a layer has it.
 void conv_transposed(const ConvShape& shape, const float* dy, const float* w, const float* bias, Activation activation,
@@ -27,6 +31,8 @@ void conv_backward_weights(const ConvShape& shape, const float* x, const float* 
 
 // The same where a pooling follows and only the gradient behind it is known; for the direct loops.
 void conv_backward_weights(const ConvShape& shape, const float* x, const PooledGradient& dy, float* dw);
+// and for what backward_weights_reads_pooled().
+void conv_backward_weights(const ConvShape& shape, const float* x, const PooledInput& dy, float* dw);
 
 // Which loops each pass of this convolution runs through.
 ConvRoute forward_route(const ConvShape& shape, bool weights_kept = false);

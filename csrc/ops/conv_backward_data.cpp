@@ -14,6 +14,7 @@
 #include "ops/conv_lines.h"
 #include "ops/correlation.h"
 #include "ops/few_rows.h"
+#include "ops/winograd_pooled.h"
 
 namespace cnnfast {
 namespace {
@@ -79,10 +80,11 @@ class PhaseGradient {
 
   // Adds the phase's correlation of dy to `parts`, or fills it where there is none.
   void add_to(std::vector<CorrelationPart>& parts, const float* w, const float* bias, Activation activation,
-              float alpha, float* dx) {
+              float alpha, float* dx, const PooledInput* pooled = nullptr) {
     c_.pass = pass_of(shape_);
     c_.activation = activation;
     c_.alpha = alpha;
+    c_.pooled_input = pooled;
     // A phase may have too few taps for the transform that was asked for.
     c_.algorithm = can_run(shape_.algorithm, c_.source) ? shape_.algorithm : ConvAlgorithm::direct;
     WeightView view;
@@ -192,6 +194,24 @@ void conv_transposed(const ConvShape& convolution, const float* dy, const float*
     }
   }
   correlate_parts(parts, dy, bias);
+}
+
+bool backward_data_reads_pooled(const ConvShape& shape, const PoolShape& pool) {
+  if (pass_of(shape) == ConvPass::phase || has_few_rows(shape) || takes_columns(shape)) return false;
+  const WindowSource source = largest_phase(shape);
+  if (!can_run(shape.algorithm, source)) return false;
+  const ConvRoute route = route_convolution(source, shape.images, shape.groups, shape.group_in_channels(),
+                                            shape.algorithm, ConvPass::gradient);
+  if (route.loops != ConvRoute::Loops::winograd || !pooled_in_tiles(shape, pool, route.kind)) return false;
+  // The kernels know tiles that begin with windows, or amid them, along both axes.
+  return route.kind.vertical == WinogradAxis::unit || (source.axis[1].pad_before - source.axis[2].pad_before) % 2 == 0;
+}
+
+void conv_backward_data(const ConvShape& shape, const PooledInput& dy, const float* w, float* dx) {
+  std::vector<CorrelationPart> parts;
+  PhaseGradient(shape, make_phase(shape.axis[0], 0), make_phase(shape.axis[1], 0), make_phase(shape.axis[2], 0))
+      .add_to(parts, w, nullptr, Activation::linear, 0, dx, &dy);
+  correlate_parts(parts, dy.values(), nullptr);
 }
 
 void conv_backward_data(const ConvShape& shape, const float* dy, const float* w, float* dx) {

@@ -289,6 +289,11 @@ void conv_backward_weights(const ConvShape& convolution, const float* x, const f
   if (shape.flip_kernel) reverse_taps(shape, dw);
 }
 
+void conv_backward_weights(const ConvShape& shape, const float* x, const PooledInput& dy, float* dw) {
+  winograd_backward_weights(shape, backward_weights_route(shape).kind, x, dy, dw);
+  if (shape.flip_kernel) reverse_taps(shape, dw);
+}
+
 void conv_backward_weights(const ConvShape& shape, const float* x, const PooledGradient& dy, float* dw) {
   WeightsGradient(shape, false, x, nullptr, &dy).run(dw);
   if (shape.flip_kernel) reverse_taps(shape, dw);

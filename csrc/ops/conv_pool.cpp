@@ -4,12 +4,14 @@
 #include <vector>
 
 #include "dispatch.h"
+#include "ops/activation.h"
 #include "ops/conv_pool_windows.h"
 #include "ops/correlation.h"
 #include "ops/max_pool.h"
 #include "ops/pool_rows.h"
 #include "ops/pooled_gradient.h"
 #include "ops/pooled_weights.h"
+#include "ops/winograd_pooled.h"
 #include "runtime/memory.h"
 #include "runtime/parallel.h"
 
@@ -122,6 +124,18 @@ bool joined_backward_weights(const ConvShape& shape, const PoolShape& pool) {
          backward_weights_route(shape).loops == ConvRoute::Loops::direct;
 }
 
+// Whether the gradients were found from tiles that read what is behind the pooling. Where one of the two passes needs
+// the gradient before it, the other takes it too.
+bool backward_in_tiles(const ConvShape& shape, const PoolShape& pool, const float* x, const float* w, const float* dy,
+                       const void* winners, float* dx, float* dw) {
+  if (dx != nullptr && !backward_data_reads_pooled(shape, pool)) return false;
+  if (dw != nullptr && !backward_weights_reads_pooled(shape, pool)) return false;
+  const PooledInput pooled(pool, dy, static_cast<const uint8_t*>(winners));
+  if (dx != nullptr) conv_backward_data(shape, pooled, w, dx);
+  if (dw != nullptr) conv_backward_weights(shape, x, pooled, dw);
+  return true;
+}
+
 size_t floats_between(const PoolShape& pool) { return static_cast<size_t>(pool.images * pool.image()); }
 
 }  // namespace
@@ -135,6 +149,7 @@ void require_conv_pool(const ConvShape& shape, const PoolShape& pool) {
 
 bool conv_pool_joined(const ConvShape& shape, const PoolShape& pool, bool with_gradients) {
   if (shape.images == 0 || pointwise(shape)) return false;
+  if (pools_tiles(shape, pool)) return with_gradients;
   if (bands_pay(shape, pool) || conv_pool_lines_pay(shape, pool, Activation::linear)) return true;
   const ConvRoute::Loops loops = forward_route(shape).loops;
   const bool plain =
@@ -144,6 +159,10 @@ bool conv_pool_joined(const ConvShape& shape, const PoolShape& pool, bool with_g
 
 void conv_pool_forward(const ConvShape& shape, const PoolShape& pool, const float* x, const float* w, const float* bias,
                        Activation activation, float alpha, float* y, void* winners) {
+  if (piecewise_linear(activation) && pools_tiles(shape, pool)) {
+    winograd_pool_forward(shape, pool, x, w, bias, activation, alpha, y, static_cast<uint8_t*>(winners));
+    return;
+  }
   if (conv_pool_lines_pay(shape, pool, activation)) {
     conv_pool_lines(shape, pool, x, w, bias, activation, alpha, y, static_cast<uint8_t*>(winners));
     return;
@@ -174,6 +193,7 @@ void conv_pool_backward(const ConvShape& shape, const PoolShape& pool, const flo
     conv_backward_weights(shape, x, PooledGradient(pool, dy, winners), dw);
     return;
   }
+  if (backward_in_tiles(shape, pool, x, w, dy, winners, dx, dw)) return;
   const Scratch between(floats_between(pool));
   max_pool_backward(pool, dy, winners, between.data());
   if (dx != nullptr) conv_backward_data(shape, between.data(), w, dx);

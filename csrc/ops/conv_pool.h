@@ -11,7 +11,8 @@ namespace cnnfast {
 // Throws std::invalid_argument where the pooling is of something else than the convolution's output.
 void require_conv_pool(const ConvShape& shape, const PoolShape& pool);
 
-// Where this is quicker than one after the other: forward or, `with_gradients`, on the way back to the weights.
+// Where this is quicker than one after the other: forward or, `with_gradients`, on the way back to the weights. Without
+// gradients minimal filtering rather has its weights ready.
 bool conv_pool_joined(const ConvShape& shape, const PoolShape& pool, bool with_gradients);
 
 // For what conv_pool_joined(): y = max pooling of activation(correlation of x with w + bias); the same bits as one

@@ -13,6 +13,8 @@
 namespace cnnfast {
 
 struct ConvShape;
+struct PooledInput;
+struct PooledOutput;
 
 // y[n, o, g, k] = activation(bias[g, k] + sum over taps and c of x[n, o * stride - pad + tap * dilation, g, c] * w)
 // where x is zero outside its bounds. pad_before may be negative. y may be a strided part of a larger array.
@@ -27,6 +29,9 @@ struct Correlation {
   ConvAlgorithm algorithm = ConvAlgorithm::automatic;
   ConvPass pass = ConvPass::correlation;
   KeptWeights* kept = nullptr;  // where the weights' forms are kept for the next call
+  // Of minimal filtering only: x is what lies behind a max pooling, or a max pooling of y is written.
+  const PooledInput* pooled_input = nullptr;
+  const PooledOutput* pooled_output = nullptr;
 
   double flops() const;
 };

@@ -7,6 +7,7 @@
 #include "dispatch.h"
 #include "ops/activation.h"
 #include "ops/panels.h"
+#include "ops/winograd_pooled.h"
 #include "ops/winograd_tiles.h"
 #include "runtime/memory.h"
 #include "runtime/parallel.h"
@@ -88,7 +89,7 @@ class WinogradLoops {
         weights_(weights),
         bias_(bias),
         y_(y),
-        x_strides_(dense_input(c.source)),
+        x_strides_(c.pooled_input == nullptr ? dense_input(c.source) : c.pooled_input->strides),
         y_strides_{c.y_image, c.y_plane, c.y_row, c.y_pixel},
         bundles_(c.groups, kBundledChannels / std::max(c.source.channels, c.out_channels)),
         slot_channels_(whole_vectors(bundles_.most() * c.source.channels)),
@@ -214,7 +215,11 @@ class WinogradLoops {
         s.to = to;
         s.point = point;
         s.panel = static_cast<int>(slot_channels_);
-        kernels().winograd_input(s);
+        if (c_.pooled_input == nullptr) {
+          kernels().winograd_input(s);
+        } else {
+          c_.pooled_input->scatter_input(s);
+        }
       }
     }
   }
@@ -299,6 +304,10 @@ class WinogradLoops {
     for (int64_t slot = 0; slot < tiles_.outputs(); ++slot) {
       if (!tiles_.place(g, y_ + first, y_strides_, column, slot)) continue;
       g.from = m + slot * m_slot;
+      if (c_.pooled_output != nullptr) {
+        c_.pooled_output->gather(g, y_);
+        continue;
+      }
       kernels().winograd_output(g);
       if (!piecewise_linear(c_.activation)) activate_tile(g);
     }

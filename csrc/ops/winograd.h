@@ -7,6 +7,8 @@
 
 namespace cnnfast {
 
+struct PooledInput;
+
 // Whether this correlation has the window, stride and dilation that `kind` computes.
 bool winograd_fits(const WindowSource& source, WinogradKind kind);
 
@@ -16,5 +18,7 @@ void correlate_winograd(const Correlation& c, WinogradKind kind, const float* x,
 
 // As conv_backward_weights(), without the kernel's flip.
 void winograd_backward_weights(const ConvShape& shape, WinogradKind kind, const float* x, const float* dy, float* dw);
+void winograd_backward_weights(const ConvShape& shape, WinogradKind kind, const float* x, const PooledInput& dy,
+                               float* dw);
 
 }  // namespace cnnfast

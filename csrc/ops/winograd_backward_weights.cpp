@@ -11,6 +11,7 @@
 #include "dispatch.h"
 #include "ops/panels.h"
 #include "ops/winograd.h"
+#include "ops/winograd_pooled.h"
 #include "ops/winograd_tiles.h"
 #include "runtime/memory.h"
 #include "runtime/parallel.h"
@@ -29,14 +30,17 @@ int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
 class TransformedGradient {
  public:
-  TransformedGradient(const ConvShape& shape, WinogradKind kind, const float* x, const float* dy)
+  // `dy` is the gradient at the output or, where `pooled` is not null, at that of a pooling behind it.
+  TransformedGradient(const ConvShape& shape, WinogradKind kind, const float* x, const float* dy,
+                      const PooledInput* pooled)
       : shape_(shape),
         kind_(kind),
         tiles_(shape.window_source(), shape.images, kind),
         x_(x),
         dy_(dy),
         x_strides_(dense_input(shape.window_source())),
-        dy_strides_(dense_output(shape.window_source(), shape.out_channels)),
+        pooled_(pooled),
+        dy_strides_(pooled == nullptr ? dense_output(shape.window_source(), shape.out_channels) : pooled->strides),
         lanes_(kernels().limits.lanes),
         in_(shape.group_in_channels()),
         out_(shape.group_out_channels()),
@@ -161,7 +165,11 @@ class TransformedGradient {
     s.point = y_point_;
     s.panel = static_cast<int>(y_width_);
     s.panel_stride = columns_ * tiles_.slots() * y_width_;
-    kernels().winograd_output_gradient(s);
+    if (pooled_ == nullptr) {
+      kernels().winograd_output_gradient(s);
+    } else {
+      pooled_->scatter_output_gradient(s);
+    }
   }
 
   void multiply(const Block& block, int64_t group, int64_t point, ColumnBlock::Places columns, const float* v,
@@ -236,7 +244,9 @@ class TransformedGradient {
   WinogradKind kind_;
   WinogradTiles tiles_;
   const float *x_, *dy_;
-  ImageStrides x_strides_, dy_strides_;
+  ImageStrides x_strides_;
+  const PooledInput* pooled_;
+  ImageStrides dy_strides_;
   int64_t lanes_, in_, out_;  // channels of a group
   PanelGrid panels_;
   GroupBundles bundles_;
@@ -250,7 +260,12 @@ class TransformedGradient {
 }  // namespace
 
 void winograd_backward_weights(const ConvShape& shape, WinogradKind kind, const float* x, const float* dy, float* dw) {
-  TransformedGradient(shape, kind, x, dy).run(dw);
+  TransformedGradient(shape, kind, x, dy, nullptr).run(dw);
+}
+
+void winograd_backward_weights(const ConvShape& shape, WinogradKind kind, const float* x, const PooledInput& dy,
+                               float* dw) {
+  TransformedGradient(shape, kind, x, dy.values(), &dy).run(dw);
 }
 
 }  // namespace cnnfast
