@@ -46,7 +46,7 @@ class Clock:
 
 
 def run_phases(runner: Any, clock: Clock) -> None:
-    """A training step, taken apart; what `train_on_batch` does besides is not in it."""
+    """A training step with a tape, taken apart; `train_on_batch` takes this network's without one."""
     model, x, y = runner.model, runner.x, runner.labels
     times = [time.perf_counter()]
     with cnnfast.GradientTape() as tape:
