@@ -14,6 +14,8 @@ CHANNELS = [1, 3, 7, 8, 9, 15, 16, 17, 31, 33, 64]
 class Case:
     """One random convolution that its arguments admit."""
 
+    algorithm = "auto"
+
     def __init__(self, rng, groups=None, c=None, k=None):
         self.rank = rank = int(rng.integers(1, 4))
         self.groups = int(rng.choice([1, 1, 1, 2, 3])) if groups is None else groups
@@ -46,6 +48,7 @@ class Case:
             groups=self.groups,
             activation=activation,
             flip_kernel=self.flip,
+            algorithm=self.algorithm,
         )
 
     def reference(self, x, w):

@@ -87,6 +87,7 @@ void bind_shape(py::module_& module) {
                                           padding_from_python(op, padding, rank),
                                           values_per_axis(op, "dilation_rate", dilation, rank), groups, flip_kernel);
              shape.algorithm = algorithm_from_name(op, algorithm);
+             require_algorithm(op, shape);
              return shape;
            }),
            py::arg("op"), py::arg("rank"), py::arg("x_shape"), py::arg("kernel_shape"), py::arg("strides"),

@@ -87,6 +87,7 @@ class PreparedConvolution : public PreparedLayer {
   ConvShape shape_for(const Dims& x, Dims& y) const override {
     ConvShape shape = conv_shape(op(), x, kernel_dims(), strides_, padding_, dilation_, groups_, flip_kernel_);
     shape.algorithm = algorithm_;
+    require_algorithm(op(), shape);
     y = shape.y_dims();
     return shape;
   }

@@ -39,4 +39,7 @@ ConvRoute forward_route(const ConvShape& shape, bool weights_kept = false);
 std::string backward_data_route(const ConvShape& shape);
 ConvRoute backward_weights_route(const ConvShape& shape);
 
+// Throws std::invalid_argument, naming `op`, where special loops are asked for and no pass can run through them.
+void require_algorithm(const std::string& op, const ConvShape& shape);
+
 }  // namespace cnnfast

@@ -144,6 +144,7 @@ WindowSource largest_phase(const ConvShape& shape) {
 bool takes_columns(const ConvShape& shape) {
   constexpr int64_t kChannelsForEach = 8;
   if (!columns_pay(shape)) return false;
+  if (shape.algorithm == ConvAlgorithm::columns) return true;
   if (pass_of(shape) == ConvPass::gradient && images_pay(largest_phase(shape), shape.images, shape.in_channels)) {
     return false;
   }

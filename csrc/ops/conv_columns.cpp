@@ -209,7 +209,7 @@ class ColumnGradient {
 
 bool columns_pay(const ConvShape& shape) {
   return shape.groups == 1 && shape.in_channels <= kMostChannels && shape.images > 0 && !shape.flip_kernel &&
-         shape.taps() > 1 && shape.algorithm == ConvAlgorithm::automatic;
+         shape.taps() > 1 && (shape.algorithm == ConvAlgorithm::automatic || shape.algorithm == ConvAlgorithm::columns);
 }
 
 void conv_transposed_columns(const ConvShape& shape, const float* dy, const float* w, const float* bias,

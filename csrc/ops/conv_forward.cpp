@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <numeric>
+#include <stdexcept>
 
 #include "ops/conv.h"
 #include "ops/correlation.h"
@@ -12,6 +13,34 @@ ConvRoute forward_route(const ConvShape& convolution, bool weights_kept) {
   if (has_few_rows(shape)) return few_rows_route();
   return route_convolution(shape.window_source(), shape.images, shape.groups, shape.group_out_channels(),
                            shape.algorithm, ConvPass::correlation, weights_kept);
+}
+
+void require_algorithm(const std::string& op, const ConvShape& shape) {
+  const auto check = [&](const char* loops, const char* name, const char* needs) {
+    const std::string to_x = backward_data_route(shape);
+    const bool found = forward_route(shape).name() == loops || to_x.rfind(loops, 0) == 0 ||
+                       backward_weights_route(shape).name() == loops;
+    if (found) return;
+    throw std::invalid_argument(op + ": algorithm '" + name + "' needs " + needs + ", got x " +
+                                dims_text(shape.x_dims()) + ", kernel " + dims_text(shape.kernel_dims()));
+  };
+  switch (shape.algorithm) {
+    case ConvAlgorithm::lines:
+      return check("lines", "lines",
+                   "one group, several taps, and at most eight (half a vector) output channels and a stride of 1 along "
+                   "rows, or as few input channels");
+    case ConvAlgorithm::images:
+      return check("images", "images", "one group, several taps, few channels and small images");
+    case ConvAlgorithm::grouped:
+      return check(shape.group_in_channels() == 1 && shape.group_out_channels() == 1 ? "depthwise" : "grouped",
+                   "grouped", "several groups, each of no more channels than a vector holds");
+    case ConvAlgorithm::columns:
+      return check("columns", "columns", "one group, several taps and at most eight input channels");
+    case ConvAlgorithm::few_rows:
+      return check("few rows", "few_rows", "windows and strides of 1 and one to eight rows in all");
+    default:
+      return;
+  }
 }
 
 Correlation forward_correlation(const ConvShape& shape, Activation activation, float alpha) {

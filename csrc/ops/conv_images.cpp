@@ -207,12 +207,17 @@ class ImageVectors {
 
 }  // namespace
 
+bool images_fit(const WindowSource& source, int64_t out_channels) {
+  return out_channels >= 1 && out_channels <= kMostImageOutputs && source.taps() > 1 &&
+         Kept(source, kernels().limits.lanes).floats() <= kKeptFloats;
+}
+
 bool images_pay(const WindowSource& source, int64_t images, int64_t out_channels) {
-  if (out_channels < 1 || out_channels > kMostImageOutputs || source.taps() == 1) return false;
+  if (!images_fit(source, out_channels)) return false;
   const int64_t lanes = kernels().limits.lanes;
   const auto& a = source.axis;
   // Long rows fill vectors by themselves, and images of them lie far apart.
-  if (images < lanes || a[2].out > kLongestRow * lanes || Kept(source, lanes).floats() > kKeptFloats) return false;
+  if (images < lanes || a[2].out > kLongestRow * lanes) return false;
   const int64_t vectors = (images + lanes - 1) / lanes, row_vectors = (a[2].out + lanes - 1) / lanes;
   const int64_t across = vectors * pairs_inside(a[0]) * pairs_inside(a[1]) * pairs_inside(a[2]);
   const int64_t along = images * a[0].out * a[1].out * row_vectors * source.taps();

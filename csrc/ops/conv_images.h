@@ -11,7 +11,10 @@ namespace cnnfast {
 // Whether this many images fill vectors better than rows of pixels do. `source` is of one group.
 bool images_pay(const WindowSource& source, int64_t images, int64_t out_channels);
 
-// As correlate() where images_pay().
+// Whether these loops can run, if not always quickly.
+bool images_fit(const WindowSource& source, int64_t out_channels);
+
+// As correlate() where images_fit().
 void correlate_images(const Correlation& c, const float* x, const WeightView& w, const float* bias, float* y);
 
 }  // namespace cnnfast

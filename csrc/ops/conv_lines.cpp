@@ -244,14 +244,19 @@ class LineBlocks {
 
 }  // namespace
 
+bool lines_fit(const WindowSource& source, int64_t out_channels) {
+  const int64_t most = std::min<int64_t>(kMostLineOutputs, kernels().limits.lanes / 2);
+  return out_channels >= 1 && out_channels <= most && source.taps() > 1 && source.axis[2].stride == 1;
+}
+
 bool lines_pay(const WindowSource& source, int64_t out_channels) {
   const KernelLimits limits = kernels().limits;
   const int64_t lanes = limits.lanes;
   const auto& a = source.axis;
-  if (out_channels < 1 || out_channels > std::min<int64_t>(kMostLineOutputs, lanes / 2)) return false;
+  if (!lines_fit(source, out_channels)) return false;
   // Lines between the taps of a wide window would be copied for nothing; and tiles should be at least half full.
-  return 2 * a[1].out >= line_rows(static_cast<int>(out_channels), limits.accumulators) && source.taps() > 1 &&
-         a[2].stride == 1 && a[0].dilation <= 2 && a[1].dilation <= 2 && 2 * a[2].out > rounded_up(a[2].out, lanes);
+  return 2 * a[1].out >= line_rows(static_cast<int>(out_channels), limits.accumulators) && a[0].dilation <= 2 &&
+         a[1].dilation <= 2 && 2 * a[2].out > rounded_up(a[2].out, lanes);
 }
 
 void correlate_lines(const std::vector<CorrelationPart>& parts, const float* x, const float* bias) {

@@ -12,8 +12,11 @@ namespace cnnfast {
 // Whether rows of pixels fill vectors better than so few output channels do.
 bool lines_pay(const WindowSource& source, int64_t out_channels);
 
+// Whether these loops can run, if not always quickly.
+bool lines_fit(const WindowSource& source, int64_t out_channels);
+
 // As correlate() for each of several correlations of one x, such as the phases of a gradient, for all of which
-// lines_pay().
+// lines_fit().
 void correlate_lines(const std::vector<CorrelationPart>& parts, const float* x, const float* bias);
 
 // What becomes of the rows where windows of 2x2 that keep apart are pooled at once.

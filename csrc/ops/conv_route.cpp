@@ -47,6 +47,11 @@ constexpr NamedAlgorithm kAlgorithms[] = {
     {"winograd_f2x3", ConvAlgorithm::winograd_f2x3},
     {"winograd_f4x2", ConvAlgorithm::winograd_f4x2},
     {"winograd_f2x5", ConvAlgorithm::winograd_f2x5},
+    {"lines", ConvAlgorithm::lines},
+    {"images", ConvAlgorithm::images},
+    {"grouped", ConvAlgorithm::grouped},
+    {"columns", ConvAlgorithm::columns},
+    {"few_rows", ConvAlgorithm::few_rows},
 };
 
 // Whether a transform is among those that were asked for.
@@ -63,8 +68,7 @@ bool admits(ConvAlgorithm algorithm, WinogradKind kind) {
     case ConvAlgorithm::automatic:
     case ConvAlgorithm::winograd:
       return true;
-    case ConvAlgorithm::direct:
-    case ConvAlgorithm::im2col:
+    default:
       break;
   }
   return false;
@@ -126,6 +130,31 @@ bool across_images(const WindowSource& source, int64_t images, int64_t out_chann
   return (narrow || pass == ConvPass::gradient) && images_pay(source, images, out_channels);
 }
 
+// Whether special loops were asked for, which some passes of a convolution may not have.
+bool asks_for_loops(ConvAlgorithm algorithm) {
+  return algorithm == ConvAlgorithm::lines || algorithm == ConvAlgorithm::images ||
+         algorithm == ConvAlgorithm::grouped || algorithm == ConvAlgorithm::columns ||
+         algorithm == ConvAlgorithm::few_rows;
+}
+
+// The loops asked for where they can run, else the direct ones. Columns and few rows are of whole convolutions: who
+// asks for them has been there before.
+ConvRoute::Loops loops_asked_for(ConvAlgorithm algorithm, const WindowSource& source, int64_t groups,
+                                 int64_t group_out_channels, ConvPass pass) {
+  const bool correlation = pass != ConvPass::weights;
+  if (algorithm == ConvAlgorithm::grouped && groups_fit_vectors(groups, source.channels, group_out_channels)) {
+    return ConvRoute::Loops::grouped;
+  }
+  if (algorithm == ConvAlgorithm::lines && correlation && groups == 1 && lines_fit(source, group_out_channels)) {
+    return ConvRoute::Loops::lines;
+  }
+  const bool whole = correlation && pass != ConvPass::phase;
+  if (algorithm == ConvAlgorithm::images && whole && groups == 1 && images_fit(source, group_out_channels)) {
+    return ConvRoute::Loops::images;
+  }
+  return ConvRoute::Loops::direct;
+}
+
 }  // namespace
 
 ConvAlgorithm algorithm_from_name(const std::string& op, const std::string& name) {
@@ -151,7 +180,8 @@ std::string ConvRoute::name() const {
 }
 
 bool can_run(ConvAlgorithm algorithm, const WindowSource& source) {
-  if (algorithm == ConvAlgorithm::direct || algorithm == ConvAlgorithm::im2col) return true;
+  if (algorithm == ConvAlgorithm::direct || algorithm == ConvAlgorithm::im2col || asks_for_loops(algorithm))
+    return true;
   for (const Candidate& candidate : kCandidates) {
     if (admits(algorithm, candidate.kind) && winograd_fits(source, candidate.kind)) return true;
   }
@@ -161,12 +191,16 @@ bool can_run(ConvAlgorithm algorithm, const WindowSource& source) {
 ConvRoute route_convolution(const WindowSource& source, int64_t images, int64_t groups, int64_t group_out_channels,
                             ConvAlgorithm algorithm, ConvPass pass, bool weights_kept) {
   ConvRoute route;
+  route.depthwise = source.channels == 1 && group_out_channels == 1;
+  if (asks_for_loops(algorithm)) {
+    route.loops = loops_asked_for(algorithm, source, groups, group_out_channels, pass);
+    return route;
+  }
   // Panels of one group's output channels fill vectors less than several groups side by side do.
   if (groups_share_vectors(groups, source.channels, group_out_channels) ||
       group_in_place(source, groups, group_out_channels, pass)) {
     route.loops = ConvRoute::Loops::grouped;
   }
-  route.depthwise = source.channels == 1 && group_out_channels == 1;
   if (algorithm == ConvAlgorithm::im2col) route.loops = ConvRoute::Loops::im2col;
   if (algorithm == ConvAlgorithm::direct || algorithm == ConvAlgorithm::im2col) return route;
   if (algorithm == ConvAlgorithm::automatic && pass != ConvPass::weights && groups == 1) {

@@ -18,7 +18,12 @@ enum class ConvAlgorithm {
   winograd_f4x3,
   winograd_f2x3,
   winograd_f4x2,
-  winograd_f2x5
+  winograd_f2x5,
+  lines,
+  images,
+  grouped,
+  columns,
+  few_rows
 };
 
 // "auto", "direct", "im2col", "winograd", ...; throws std::invalid_argument that lists them.
@@ -39,7 +44,8 @@ struct ConvRoute {
 // Forward, or a product of matrices; backward-data, where the stride is 1 or one phase of a stride; backward-weights.
 enum class ConvPass { correlation, gradient, phase, weights };
 
-// Whether the loops asked for can compute this correlation.
+// Whether the loops asked for, if there are such, can compute a pass; where they cannot, the direct ones do, but for
+// transforms, which some pass must be able to use.
 bool can_run(ConvAlgorithm algorithm, const WindowSource& source);
 
 // `weights_kept`: the weights need not be packed or transformed at every call. Throws std::invalid_argument where

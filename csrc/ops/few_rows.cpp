@@ -24,7 +24,8 @@ bool has_few_rows(const ConvShape& shape) {
   for (const Axis& a : shape.axis) {
     if (a.window != 1 || a.stride != 1 || a.pad_before != 0 || a.in != a.out) return false;
   }
-  const bool chosen = shape.algorithm == ConvAlgorithm::automatic || shape.algorithm == ConvAlgorithm::direct;
+  const bool chosen = shape.algorithm == ConvAlgorithm::automatic || shape.algorithm == ConvAlgorithm::direct ||
+                      shape.algorithm == ConvAlgorithm::few_rows;
   const int64_t rows = rows_of(shape);
   return chosen && shape.groups == 1 && rows >= 1 && rows <= kMostFewRows;
 }

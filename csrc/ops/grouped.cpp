@@ -163,6 +163,10 @@ bool groups_share_vectors(int64_t groups, int64_t in_channels, int64_t out_chann
   return groups > 1 && 2 * std::max(in_channels, out_channels) <= kernels().limits.lanes;
 }
 
+bool groups_fit_vectors(int64_t groups, int64_t in_channels, int64_t out_channels) {
+  return groups > 1 && std::max(in_channels, out_channels) <= kernels().limits.lanes;
+}
+
 void correlate_grouped(const std::vector<CorrelationPart>& correlations, const float* x, const float* bias) {
   const Correlation& any = correlations.front().correlation;
   const BlockedGroups groups(any.groups, any.source.channels, any.out_channels, BlockedGroups::Lanes::outputs);

@@ -125,14 +125,15 @@ def conv2d(
         algorithm: "auto" chooses by the shape (`conv_algorithms` tells what). For tests and measurements: "direct",
             "im2col", "winograd" (Lavin and Gray 2016; windows of 2, 3 or 5 taps, or of as many for each phase of a
             stride, in any number of groups) or one of its transforms "winograd_f4x3", "winograd_f2x3", "winograd_f4x2",
-            "winograd_f2x5".
+            "winograd_f2x5"; or the loops for some shapes that `conv_algorithms` tells of: "lines", "images", "grouped"
+            (depthwise ones too), "columns", "few_rows". Passes that cannot run through these take the direct ones.
 
     Returns:
         float32 (N, OH, OW, K); a `Tensor` while a tape follows an input.
 
     Raises:
         TypeError: an array is not made of real numbers.
-        ValueError: shapes or arguments do not fit; the message says which.
+        ValueError: shapes or arguments do not fit; the message says which. The algorithm can run no pass.
 
     Example:
         Vertical edges, by a kernel that is set by hand:
@@ -347,8 +348,11 @@ def conv_algorithms(
     padding: Padding = "valid",
     dilation_rate: IntPerAxis = 1,
     groups: int = 1,
+    algorithm: str = "auto",
 ) -> dict[str, str]:
-    """The loops that "auto" chooses for each pass of a convolution on this machine.
+    """The loops that each pass of a convolution runs through on this machine.
+
+    The arguments are those of `conv2d`, for one to three axes.
 
     Returns:
         Names for "forward", "backward_data" and "backward_weights": "direct", "few rows" (a product of at most 8 rows
@@ -360,7 +364,9 @@ def conv_algorithms(
         >>> conv_algorithms((8, 56, 56, 64), (3, 3, 64, 64), padding="same")["forward"]
         'winograd F(4x4, 3x3)'
     """
-    return _shape("conv", x_shape, kernel_shape, strides, padding, dilation_rate, groups).algorithms
+    rank = len(kernel_shape) - 2
+    shape = (strides, padding, dilation_rate, groups, False, algorithm)
+    return _core.ConvShape(f"conv{rank}d", rank, x_shape, kernel_shape, *shape).algorithms
 
 
 def _shape(
