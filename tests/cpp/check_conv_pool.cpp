@@ -89,7 +89,7 @@ ENGINE_CASE(convolutions_and_poolings_in_one_pass) {
   int joined = 0;
   for (const Geometry& geometry : kGeometries) {
     const Pair pair = pair_of(geometry);
-    if (!conv_pool_joined(pair.conv, pair.pool)) continue;
+    if (!conv_pool_joined(pair.conv, pair.pool, true)) continue;
     ++joined;
     const std::vector<float> x = check::Random(1).values(checked_size(pair.conv.x_dims()));
     const std::vector<float> w = check::Random(2).values(checked_size(pair.conv.kernel_dims()));
