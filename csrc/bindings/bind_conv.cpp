@@ -41,6 +41,24 @@ py::array_t<float> forward(const ConvShape& shape, const Floats& x, const Floats
   return y;
 }
 
+py::tuple forward_moments(const ConvShape& shape, const Floats& x, const Floats& w, const OptionalFloats& bias,
+                          const std::string& activation, float alpha) {
+  require_dims("conv", "x", shape.x_dims(), dims_of(x));
+  require_dims("conv", "kernel", shape.kernel_dims(), dims_of(w));
+  if (shape.images == 0) throw std::invalid_argument("conv: no images have no mean");
+  const float* b = bias_data("conv", bias, shape.out_channels);
+  const Activation kind = activation_from_name("conv", activation);
+  py::array_t<float> y = new_floats(shape.y_dims());
+  py::array_t<float> mean = new_floats({shape.out_channels}), variance = new_floats({shape.out_channels});
+  const float *x_data = x.data(), *w_data = w.data();
+  float *y_data = y.mutable_data(), *mean_data = mean.mutable_data(), *variance_data = variance.mutable_data();
+  {
+    const py::gil_scoped_release release_gil;
+    conv_forward_moments(shape, x_data, w_data, b, kind, alpha, y_data, mean_data, variance_data);
+  }
+  return py::make_tuple(y, mean, variance);
+}
+
 py::array_t<float> backward_data(const ConvShape& shape, const Floats& dy, const Floats& w, const OptionalFloats& bias,
                                  const std::string& activation, float alpha) {
   require_dims("conv", "dy", shape.y_dims(), dims_of(dy));
@@ -127,6 +145,9 @@ void bind_conv(py::module_& module) {
   bind_shape(module);
   module.def("conv_forward", &forward, py::arg("shape"), py::arg("x").noconvert(), py::arg("kernel").noconvert(),
              py::arg("bias").noconvert() = py::none(), py::arg("activation") = "linear", py::arg("alpha") = 0.0f);
+  module.def("conv_forward_moments", &forward_moments, py::arg("shape"), py::arg("x").noconvert(),
+             py::arg("kernel").noconvert(), py::arg("bias").noconvert() = py::none(), py::arg("activation") = "linear",
+             py::arg("alpha") = 0.0f);
   module.def("conv_backward_data", &backward_data, py::arg("shape"), py::arg("dy").noconvert(),
              py::arg("kernel").noconvert(), py::arg("bias").noconvert() = py::none(), py::arg("activation") = "linear",
              py::arg("alpha") = 0.0f);

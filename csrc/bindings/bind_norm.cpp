@@ -6,6 +6,7 @@
 #include "bindings/arrays.h"
 #include "bindings/bind.h"
 #include "ops/activation.h"
+#include "ops/moments.h"
 #include "ops/norm.h"
 #include "ops/reduce.h"
 

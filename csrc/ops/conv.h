@@ -16,6 +16,11 @@ struct PooledInput;
 void conv_forward(const ConvShape& shape, const float* x, const float* w, const float* bias, Activation activation,
                   float alpha, float* y, KeptWeights* kept = nullptr);
 
+// The same, and each output channel's mean and biased variance over all of at least one pixel: the bits that
+// batch_moments() makes of y, found while y is in the cache.
+void conv_forward_moments(const ConvShape& shape, const float* x, const float* w, const float* bias,
+                          Activation activation, float alpha, float* y, float* mean, float* variance);
+
 // dx: what the gradient dy at the output is at the input. This is also the transposed convolution of dy.
 void conv_backward_data(const ConvShape& shape, const float* dy, const float* w, float* dx);
 

@@ -5,6 +5,7 @@
 #include "ops/conv.h"
 #include "ops/correlation.h"
 #include "ops/few_rows.h"
+#include "ops/moments.h"
 
 namespace cnnfast {
 
@@ -72,8 +73,10 @@ WeightView forward_weights(const ConvShape& shape, const float* w) {
   return view;
 }
 
-void conv_forward(const ConvShape& convolution, const float* x, const float* w, const float* bias,
-                  Activation activation, float alpha, float* y, KeptWeights* kept) {
+namespace {
+
+void convolve(const ConvShape& convolution, const float* x, const float* w, const float* bias, Activation activation,
+              float alpha, float* y, KeptWeights* kept, WrittenMoments* moments) {
   const ConvShape shape = as_product(convolution);
   const ConvRoute route = forward_route(shape, kept != nullptr);
   if (route.loops == ConvRoute::Loops::few_rows) {
@@ -82,7 +85,23 @@ void conv_forward(const ConvShape& convolution, const float* x, const float* w, 
   }
   Correlation c = forward_correlation(shape, activation, alpha);
   c.kept = kept;
+  c.moments = moments;
   correlate(c, route, x, forward_weights(shape, w), bias, y);
+}
+
+}  // namespace
+
+void conv_forward(const ConvShape& shape, const float* x, const float* w, const float* bias, Activation activation,
+                  float alpha, float* y, KeptWeights* kept) {
+  convolve(shape, x, w, bias, activation, alpha, y, kept, nullptr);
+}
+
+void conv_forward_moments(const ConvShape& shape, const float* x, const float* w, const float* bias,
+                          Activation activation, float alpha, float* y, float* mean, float* variance) {
+  const int64_t rows = shape.images * shape.axis[0].out * shape.axis[1].out * shape.axis[2].out;
+  WrittenMoments moments(y, rows, shape.out_channels);
+  convolve(shape, x, w, bias, activation, alpha, y, nullptr, &moments);
+  moments.finish(mean, variance);
 }
 
 }  // namespace cnnfast

@@ -7,6 +7,7 @@
 #include "ops/conv_images.h"
 #include "ops/conv_lines.h"
 #include "ops/grouped.h"
+#include "ops/moments.h"
 #include "ops/winograd.h"
 #include "runtime/memory.h"
 #include "runtime/parallel.h"
@@ -42,9 +43,11 @@ Correlation flattened(Correlation c) {
   return c;
 }
 
-// Copied windows count as a block's input too.
+// Copied windows count as a block's input too, and what is read again has to be in a near cache.
 int64_t pixels_at_most(const Correlation& c, Runs runs) {
-  return runs == Runs::windows ? std::max<int64_t>(kMaxTilePixels, kBlockFloats / c.source.window_floats()) : INT64_MAX;
+  const auto fits = [](int64_t floats) { return std::max<int64_t>(kMaxTilePixels, kBlockFloats / floats); };
+  if (runs == Runs::windows) return fits(c.source.window_floats());
+  return c.moments == nullptr ? INT64_MAX : fits(std::min(c.out_channels, kWeightFloats / c.source.window_floats()));
 }
 
 class Loops {
@@ -87,8 +90,16 @@ class Loops {
     const int64_t last_panel = std::min(first_panel + panels_per_task_, weights_.panels().count());
     float* y = y_ + block.image * c_.y_image + block.depth * c_.y_plane + block.row_begin * c_.y_row +
                block.col_begin * c_.y_pixel;
-    direct_block(c_, layout, view, weights_, bias_, {block.rows(), block.cols(), group, first_panel, last_panel}, true,
-                 y);
+    const DirectPart part{block.rows(), block.cols(), group, first_panel, last_panel};
+    direct_block(c_, layout, view, weights_, bias_, part, true, y);
+    if (c_.moments != nullptr) tell(part, y);
+  }
+
+  void tell(const DirectPart& part, const float* y) const {
+    const PanelGrid& panels = weights_.panels();
+    const int64_t channels =
+        panels.begin(part.last_panel - 1) + panels.channels(part.last_panel - 1) - panels.begin(part.first_panel);
+    for (int64_t r = 0; r < part.rows; ++r) c_.moments->written(y + r * c_.y_row, part.cols, channels);
   }
 
   const Correlation& c_;

@@ -15,6 +15,7 @@ namespace cnnfast {
 struct ConvShape;
 struct PooledInput;
 struct PooledOutput;
+class WrittenMoments;
 
 // y[n, o, g, k] = activation(bias[g, k] + sum over taps and c of x[n, o * stride - pad + tap * dilation, g, c] * w)
 // where x is zero outside its bounds. pad_before may be negative. y may be a strided part of a larger array.
@@ -28,7 +29,8 @@ struct Correlation {
   float alpha = 0;
   ConvAlgorithm algorithm = ConvAlgorithm::automatic;
   ConvPass pass = ConvPass::correlation;
-  KeptWeights* kept = nullptr;  // where the weights' forms are kept for the next call
+  KeptWeights* kept = nullptr;        // where the weights' forms are kept for the next call
+  WrittenMoments* moments = nullptr;  // who is told what was written of a y without gaps
   // Of minimal filtering only: x is what lies behind a max pooling, or a max pooling of y is written.
   const PooledInput* pooled_input = nullptr;
   const PooledOutput* pooled_output = nullptr;

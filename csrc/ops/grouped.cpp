@@ -7,6 +7,7 @@
 #include "dispatch.h"
 #include "ops/activation.h"
 #include "ops/group_blocks.h"
+#include "ops/moments.h"
 #include "runtime/memory.h"
 #include "runtime/parallel.h"
 
@@ -105,6 +106,7 @@ class Part {
       if (!piecewise_linear(c_.activation)) {
         activate_pixels(c_.activation, c_.alpha, t.y, t.y_pixel, t.pixels, c_.groups * c_.out_channels);
       }
+      if (c_.moments != nullptr) c_.moments->written(t.y, t.pixels, t.y_pixel);
     }
   }
 

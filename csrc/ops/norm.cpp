@@ -2,12 +2,11 @@
 
 #include <algorithm>
 #include <cmath>
-#include <vector>
 
 #include "dispatch.h"
 #include "ops/reduce.h"
+#include "ops/row_chunks.h"
 #include "runtime/memory.h"
-#include "runtime/parallel.h"
 
 namespace cnnfast {
 namespace {
@@ -63,55 +62,12 @@ class Tiles {
   Scratch memory_;
 };
 
-// Rows in chunks whose partition depends on the shape alone.
-struct Chunks {
-  int64_t rows, chunk, count;
-  int threads;
-  Chunks(int64_t row_count, int64_t channels)
-      : rows(row_count),
-        chunk(reduction_chunk(columns_of(channels))),
-        count((row_count + chunk - 1) / chunk),
-        threads(threads_for(count, 3 * static_cast<double>(row_count) * static_cast<double>(channels))) {}
-
-  // Calls body(chunk's index, first row, rows) for all, in parallel.
-  template <typename Body>
-  void run(Body body) const {
-    parallel_tasks(count, threads, [&](int64_t i, int) { body(i, i * chunk, std::min(chunk, rows - i * chunk)); });
-  }
-};
-
 }  // namespace
-
-void batch_moments(const float* x, int64_t rows, int64_t channels, float* mean, float* variance) {
-  const Columns columns = columns_of(channels);
-  const Chunks chunks(rows, channels);
-  const Scratch partial(static_cast<size_t>(2 * chunks.count * channels));
-  chunks.run([&](int64_t i, int64_t first, int64_t count) {
-    float* means = partial.data() + 2 * i * channels;
-    kernels().column_moments(columns, x + first * channels, count, means, means + channels);
-  });
-  std::vector<double> means(static_cast<size_t>(channels)), squares(static_cast<size_t>(channels));
-  for (int64_t i = 0; i < chunks.count; ++i) {
-    const float *chunk_means = partial.data() + 2 * i * channels, *chunk_squares = chunk_means + channels;
-    const double before = static_cast<double>(i * chunks.chunk);
-    const double added = static_cast<double>(std::min(chunks.chunk, rows - i * chunks.chunk));
-    const double share = added / (before + added);
-    for (size_t c = 0; c < means.size(); ++c) {
-      const double delta = chunk_means[c] - means[c];
-      means[c] += delta * share;
-      squares[c] += chunk_squares[c] + delta * delta * before * share;
-    }
-  }
-  for (int64_t c = 0; c < channels; ++c) {
-    mean[c] = static_cast<float>(means[static_cast<size_t>(c)]);
-    variance[c] = static_cast<float>(squares[static_cast<size_t>(c)] / static_cast<double>(rows));
-  }
-}
 
 void batch_norm_forward(const BatchNorm& norm, const float* x, const float* residual, float* y) {
   const Tiles tiles(norm);
   const Normalizer normalizer = tiles.normalizer(norm.activation);
-  Chunks(norm.rows, norm.channels).run([&](int64_t, int64_t first, int64_t count) {
+  RowChunks(norm.rows, norm.channels).run([&](int64_t, int64_t first, int64_t count) {
     const int64_t place = first * norm.channels;
     kernels().normalize(normalizer, x + place, residual == nullptr ? nullptr : residual + place, y + place,
                         count * norm.channels);
@@ -122,7 +78,7 @@ void batch_norm_backward(const BatchNorm& norm, bool of_statistics, const float*
                          const ResidualGradient* residual, float* dx, float* dgamma, float* dbeta) {
   const int64_t channels = norm.channels;
   Tiles tiles(norm);
-  const Chunks chunks(norm.rows, channels);
+  const RowChunks chunks(norm.rows, channels);
   const Scratch partial(static_cast<size_t>(2 * chunks.count * channels)), sums(static_cast<size_t>(2 * channels));
   {
     const Normalizer normalizer = tiles.normalizer(norm.activation);
@@ -144,7 +100,7 @@ void batch_norm_backward(const BatchNorm& norm, bool of_statistics, const float*
   // The residual's gradient is the one before the activation: nothing is left for this pass to bend.
   const float* dz = residual == nullptr ? dy : residual->d_residual;
   const Normalizer normalizer = tiles.normalizer(residual == nullptr ? norm.activation : Activation::linear);
-  chunks.run([&](int64_t, int64_t first, int64_t count) {
+  chunks.run_back([&](int64_t, int64_t first, int64_t count) {
     const int64_t place = first * channels;
     kernels().normalize_gradient(normalizer, x + place, dz + place, dx + place, count * channels);
   });

@@ -20,10 +20,6 @@ struct BatchNorm {
   Activation activation;
 };
 
-// Each channel's mean and biased variance over at least one row: chunk by chunk while a chunk is in cache, the chunks
-// combined in order by the formula of Chan, Golub and LeVeque (1979), in double precision.
-void batch_moments(const float* x, int64_t rows, int64_t channels, float* mean, float* variance);
-
 // `residual`, of x's shape or null, is added before the activation.
 void batch_norm_forward(const BatchNorm& norm, const float* x, const float* residual, float* y);
 

@@ -6,6 +6,7 @@
 
 #include "dispatch.h"
 #include "ops/activation.h"
+#include "ops/moments.h"
 #include "ops/panels.h"
 #include "ops/winograd_pooled.h"
 #include "ops/winograd_tiles.h"
@@ -76,6 +77,52 @@ class TransformedWeights {
   Scratch scratch_;
 };
 
+// Tells of the tiles that are written: of neighbours in a row at once, when another comes or at the end.
+class WrittenTiles {
+ public:
+  explicit WrittenTiles(const Correlation& c) : moments_(c.moments), pixel_(c.y_pixel) {}
+  ~WrittenTiles() { tell(); }
+  WrittenTiles(const WrittenTiles&) = delete;
+  WrittenTiles& operator=(const WrittenTiles&) = delete;
+
+  void add(const WinogradGather& tile) {
+    if (moments_ == nullptr) return;
+    const float* first = tile.image + tile.row * tile.row_stride + tile.col * tile.pixel_stride;
+    const int64_t rows = std::min<int64_t>(winograd_outputs(tile.kind.vertical), tile.rows - tile.row);
+    const int64_t cols = std::min<int64_t>(winograd_outputs(tile.kind.horizontal), tile.cols - tile.col);
+    // Tiles of a dilated window leave pixels out between theirs.
+    const bool dense = tile.pixel_stride == pixel_;
+    if (!dense || first != first_ + cols_ * pixel_ || rows != rows_ || tile.row_stride != row_stride_) {
+      tell();
+      first_ = first;
+      rows_ = rows;
+      cols_ = 0;
+      row_stride_ = tile.row_stride;
+      channels_ = tile.channels;
+    }
+    cols_ += cols;
+    if (dense) return;
+    for (int64_t r = 0; r < rows; ++r) {
+      for (int64_t col = 0; col < cols; ++col) {
+        moments_->written(first + r * row_stride_ + col * tile.pixel_stride, 1, channels_);
+      }
+    }
+    cols_ = 0;
+  }
+
+ private:
+  void tell() {
+    if (cols_ == 0) return;
+    for (int64_t r = 0; r < rows_; ++r) moments_->written(first_ + r * row_stride_, cols_, channels_);
+  }
+
+  WrittenMoments* moments_;
+  int64_t pixel_;
+  const float* first_ = nullptr;
+  int64_t rows_ = 0, cols_ = 0, row_stride_ = 0;
+  int64_t channels_ = 0;
+};
+
 // Neighbouring groups (one, where it has channels enough) go through the steps together: transforms run over the
 // channels of all of them, products over those of one.
 class WinogradLoops {
@@ -140,8 +187,9 @@ class WinogradLoops {
                             m_width);
           }
         }
+        WrittenTiles written(c_);
         for (int64_t i = 0; i < count; ++i) {
-          gather_column(bundle, block[i], m + i * tiles_.slots() * m_width, m_point, m_width, first, last);
+          gather_column(bundle, block[i], m + i * tiles_.slots() * m_width, m_point, m_width, first, last, written);
         }
       }
     });
@@ -196,8 +244,9 @@ class WinogradLoops {
         multiply(bundle, group, panel, point, block.places(point), v + point * v_point, products, m_width);
       });
       parallel_ranges(count, 4, flops, [&](int64_t first, int64_t last) {
+        WrittenTiles written(c_);
         for (int64_t i = first; i < last; ++i) {
-          gather_column(bundle, block[i], m + i * tiles_.slots() * m_width, m_point, m_width, 0, panels);
+          gather_column(bundle, block[i], m + i * tiles_.slots() * m_width, m_point, m_width, 0, panels, written);
         }
       });
     }
@@ -291,7 +340,7 @@ class WinogradLoops {
   }
 
   void gather_column(const GroupBundle& bundle, int64_t column, const float* m, int64_t point, int64_t m_slot,
-                     int64_t first_panel, int64_t last_panel) const {
+                     int64_t first_panel, int64_t last_panel, WrittenTiles& written) const {
     const PanelGrid& panels = weights_.panels();
     const int64_t begin = panels.begin(first_panel), first = bundle.first * c_.out_channels + begin;
     WinogradGather g{};
@@ -310,6 +359,7 @@ class WinogradLoops {
       }
       kernels().winograd_output(g);
       if (!piecewise_linear(c_.activation)) activate_tile(g);
+      written.add(g);
     }
   }
 

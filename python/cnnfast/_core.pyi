@@ -162,6 +162,14 @@ def conv_forward(
     activation: str = "linear",
     alpha: float = 0.0,
 ) -> _Floats: ...
+def conv_forward_moments(
+    shape: ConvShape,
+    x: _Floats,
+    kernel: _Floats,
+    bias: _Floats | None = None,
+    activation: str = "linear",
+    alpha: float = 0.0,
+) -> tuple[_Floats, _Floats, _Floats]: ...
 def dense_forward(
     x: _Floats,
     kernel: _Floats,

@@ -217,10 +217,12 @@ class Tensor(Value):
         6.0
     """
 
-    # `_logits` is set by who knows them only: what a softmax was made of.
-    __slots__ = ("__weakref__", "_activated", "_key", "_logits", "_value")
+    # Set by who knows them only: `_logits`, what a softmax was made of, and `_moments`, the mean and the biased
+    # variance over every axis but the last.
+    __slots__ = ("__weakref__", "_activated", "_key", "_logits", "_moments", "_value")
 
     _logits: ArrayLike
+    _moments: tuple[FloatArray, FloatArray]
 
     def __init__(self, value: ArrayLike) -> None:
         if isinstance(value, Value):

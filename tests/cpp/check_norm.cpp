@@ -1,5 +1,6 @@
 // Batch normalisation and channel sums against their definitions, in double.
 #include "check.h"
+#include "ops/moments.h"
 #include "ops/norm.h"
 #include "ops/reduce.h"
 

@@ -14,6 +14,7 @@ from cnnfast.layers.windowed import Padding, WindowedLayer
 from cnnfast.ops._conv_pool import Windows, conv_max_pool
 from cnnfast.ops._fusion import Fused
 from cnnfast.ops._prepared import Prepared, prepared_convolution
+from cnnfast.ops.conv import measured_conv
 
 
 class _Conv(WindowedLayer):
@@ -75,6 +76,12 @@ class _Conv(WindowedLayer):
             groups=self.groups,
             activation=activation,
         )
+
+    def measured(self, x: Any, kernel: Any, bias: Any, activation: Fused, padding: Any = None) -> Any:
+        """`weighted` for a batch normalization behind it: its moments are found in the same pass."""
+        own = self.padding if padding is None else padding
+        window = (self.strides, own, self.dilation_rate, self.groups)
+        return measured_conv(self.rank, x, kernel, bias, *window, activation)
 
     def pooled(self, x: Any, kernel: Any, bias: Any, activation: Fused, pooling: Any, padding: Any = None) -> Any:
         """`weighted` and the max pooling layer behind it in one pass; None where a pass each is quicker."""

@@ -15,6 +15,7 @@ from cnnfast.layers.spatial import fixed_channels
 from cnnfast.layers.windowed import Padding, WindowedLayer
 from cnnfast.ops._fusion import Fused
 from cnnfast.ops._prepared import Prepared, prepared_depthwise
+from cnnfast.ops.conv import measured_depthwise
 
 
 class _DepthwiseConv(WindowedLayer):
@@ -66,6 +67,11 @@ class _DepthwiseConv(WindowedLayer):
             dilation_rate=self.dilation_rate,
             activation=activation,
         )
+
+    def measured(self, x: Any, kernel: Any, bias: Any, activation: Fused, padding: Any = None) -> Any:
+        """`weighted` for a batch normalization behind it: its moments are found in the same pass."""
+        window = (self.strides, self.padding if padding is None else padding, self.dilation_rate)
+        return measured_depthwise(self.rank, x, kernel, bias, *window, activation)
 
     def prepared(self, kernel: Any, bias: Any, activation: Fused, padding: Any = None) -> Prepared:
         """`weighted` with these weights, as arrays, for one float32 array after the other."""

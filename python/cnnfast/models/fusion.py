@@ -4,6 +4,7 @@
 - Zeros around the input, then a convolution without padding: the engine pads the few rows that it is at.
 - A convolution with its activation, then max pooling: rows are pooled as soon as they are there.
 - Batch normalization, then the sum with a shortcut, then ReLU, or a part of that: one pass instead of three.
+- Zeros around what ReLU made, then max pooling: the pooling's own border, which never wins, does as well.
 
 Only layers whose result nobody else reads are joined, and only these classes themselves: a subclass may compute
 something else.
@@ -12,6 +13,7 @@ something else.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any
 
 from cnnfast import activations, layers, ops
@@ -60,6 +62,10 @@ class PaddedConvolution:
     def weighted(self, x: Any, kernel: Any, bias: Any, activation: Fused) -> Any:
         """The convolution of x with any weights."""
         return self.layer.weighted(x, kernel, bias, activation, self._padding.padding)
+
+    def measured(self, x: Any, kernel: Any, bias: Any, activation: Fused) -> Any:
+        """The same for a batch normalization behind it: its moments are found in the same pass."""
+        return self.layer.measured(x, kernel, bias, activation, self._padding.padding)
 
     def pooled(self, x: Any, kernel: Any, bias: Any, activation: Fused, pooling: Any) -> Any:
         """The same, and the max pooling behind it, in one pass; None where a pass each is quicker."""
@@ -142,21 +148,25 @@ class PooledConvolution:
 
     def _in_one_pass(self, x: Any) -> Any:
         """The pooled output; None where a pass each is quicker, or something comes in between."""
-        layer = self._convolution
-        if isinstance(layer, WeightedActivation):
-            parts = layer.parts()
-            if parts is None:
-                return None
-            layer, activation = parts
-            inner = weighted_layer(layer)
-        else:
-            inner = weighted_layer(layer)
-            if inner._after is not None or not inner.built:
-                return None
-            activation = inner._fused
-        if not (_as_its_class(inner) and _as_its_class(self._pooling)):
+        parts = activated_convolution(self._convolution)
+        if parts is None or not _as_its_class(self._pooling):
             return None
+        layer, activation = parts
         return layer.pooled(x, layer.kernel, layer.bias, activation, self._pooling)
+
+
+def activated_convolution(compute: Any) -> tuple[Any, Fused] | None:
+    """The convolution that a step's `compute` is, perhaps with a border, and its activation.
+
+    None where it is not built yet or something comes in between.
+    """
+    parts = compute.parts() if isinstance(compute, WeightedActivation) else None
+    inner = weighted_layer(compute if parts is None else parts[0])
+    if inner is None or not inner.built or not _as_its_class(inner):
+        return None
+    if parts is not None:
+        return parts
+    return (compute, inner._fused) if inner._after is None else None
 
 
 class NormalizedSum:
@@ -172,6 +182,27 @@ class NormalizedSum:
             return self.layer.normalized(x, bool(training), self.activation, shortcut)
 
 
+class PaddedPooling:
+    """Max pooling of what ReLU made, with the zeros that a layer before it puts around its input.
+
+    The zeros raise no maximum: there are no values below them. Where they would have won, the maximum is zero, and the
+    gradient, which the border would have kept, ends at ReLU.
+    """
+
+    def __init__(self, padding: Any, pooling: Any) -> None:
+        self._padding, self._pooling = padding, pooling
+
+    def __call__(self, x: Any, training: bool | None = None) -> Any:
+        """The pooled output for an input without its border."""
+        pooling = self._pooling
+        if pooling.built and _as_its_class(pooling):
+            try:
+                return type(pooling)._op(x, pooling.pool_size, pooling.strides, self._padding.padding)
+            except (ValueError, TypeError):
+                pass  # the layers by themselves tell whose error it is
+        return pooling(self._padding(x, training=training), training=training)
+
+
 def _as_its_class(layer: Any) -> bool:
     """Whether a layer was not given another `call`, something to ask of its input, or another place for channels."""
     return "call" not in vars(layer) and layer.input_spec is None and layer.data_format == "channels_last"
@@ -182,7 +213,8 @@ def fused(steps: list[Step], kept: Iterable[int]) -> list[Step]:
     kept = set(kept)
     for join in (_with_border, _with_activation, _with_shortcut, _with_activation, _with_pooling):
         steps = joined(steps, kept, join)
-    return steps
+    rectified = {step.outputs[0] for step in steps if _ends_in_relu(step)} - kept
+    return joined(steps, kept, partial(_with_padded_pooling, rectified))
 
 
 def joined(steps: list[Step], kept: set[int], join: Any) -> list[Step]:
@@ -258,6 +290,38 @@ def _with_pooling(step: Step, following: Step) -> Step | None:
         return None
     made = PooledConvolution(compute, pooling)
     return Step(made, step.layers + following.layers, step.args, {}, following.outputs, step.input_shape)
+
+
+def _with_padded_pooling(rectified: set[int], step: Step, following: Step) -> Step | None:
+    padding: Any = step.compute
+    pooling: Any = following.compute
+    if type(padding) not in PADDINGS or type(pooling) not in POOLINGS.values() or step.plain not in rectified:
+        return None
+    if not plain_layers(step, following) or type(following.plain) is not int:
+        return None
+    if not padding.data_format == pooling.data_format == "channels_last" or pooling.padding != "valid":
+        return None
+    # A window of nothing but the border has no maximum without it.
+    if any(max(pair) >= size for pair, size in zip(padding.padding, pooling.pool_size, strict=True)):
+        return None
+    compute = PaddedPooling(padding, pooling)
+    return Step(compute, step.layers + following.layers, step.args, {}, following.outputs, step.input_shape)
+
+
+def _ends_in_relu(step: Step) -> bool:
+    """Whether nothing in a step's result is below zero, nor a gradient goes on where it is zero."""
+    compute: Any = step.compute
+    if any(overridden(layer) for layer in step.layers):
+        return False
+    if isinstance(compute, NormalizedSum):
+        return compute.activation is not None
+    if isinstance(compute, WeightedActivation):
+        parts = compute.parts()
+        return parts is not None and parts[1] in ("relu", "relu6")
+    layer = weighted_layer(compute)
+    if layer is not None:
+        return layer._fused in ("relu", "relu6") and layer._after is None
+    return fusable_activation(step) in ("relu", "relu6")
 
 
 def plain_layers(*steps: Step) -> bool:

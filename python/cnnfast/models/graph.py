@@ -15,6 +15,7 @@ from cnnfast.layers.penalties import assigned_settings
 from cnnfast.models.chains import with_chains
 from cnnfast.models.folding import folded
 from cnnfast.models.fusion import fused
+from cnnfast.models.moments import with_moments
 from cnnfast.models.steps import Step, note_last_uses, step_of
 from cnnfast.ops.dtypes import real_array
 from cnnfast.structure import arranged_like, leaves, map_leaves
@@ -149,10 +150,10 @@ class Graph:
         return found
 
     def recorded_steps(self) -> list[Step]:
-        """The steps with those in a row joined to chains: quicker where a tape notes them down."""
+        """The steps for a tape to note down: those in a row joined to chains, results to be normalized measured."""
         steps, found = self.steps, self._chained
         if found is None:
-            found = with_chains(steps, set(self._output_slots))
+            found = with_moments(with_chains(steps, set(self._output_slots)))
             note_last_uses(found, self._output_slots)
             self._chained = found
         return found

@@ -10,11 +10,12 @@ from collections.abc import Sequence
 from typing import Any
 
 from cnnfast import _core
-from cnnfast.autograd import ArrayLike, FloatArray, record, to_float32
+from cnnfast.autograd import ArrayLike, FloatArray, is_recorded, record, to_float32
 from cnnfast.ops._fusion import Fused, before_activation, fused_activation, optional_float32, record_activated
 
 IntPerAxis = int | Sequence[int]
 Padding = str | int | Sequence[tuple[int, int]]
+_Moments = tuple[FloatArray, FloatArray]
 
 
 def _conv(
@@ -30,18 +31,40 @@ def _conv(
     activation: Fused,
     flip_kernel: bool,
     algorithm: str,
+    measured: bool = False,
 ) -> Any:
     x_array, w, b = to_float32(x, op, "x"), to_float32(kernel, op, "kernel"), optional_float32(bias, op)
     shape = _core.ConvShape(
         op, rank, x_array.shape, w.shape, strides, padding, dilation_rate, groups, flip_kernel, algorithm
     )
     kind, alpha = fused_activation(op, activation)
-    y = _core.conv_forward(shape, x_array, w, b, kind, alpha)
+    y, moments = _forward(shape, x_array, w, b, kind, alpha, measured and is_recorded(x, kernel, bias))
 
     def gradients(kind: str, dy: FloatArray, needs: Sequence[bool]) -> Sequence[FloatArray | None]:
         return _gradients(shape, kind, alpha, x_array, w, y, dy, needs)
 
-    return record_activated(op, y, (x, kernel, bias), kind, alpha, gradients)
+    return _with_moments(record_activated(op, y, (x, kernel, bias), kind, alpha, gradients), moments)
+
+
+def _forward(
+    shape: _core.ConvShape,
+    x: FloatArray,
+    w: FloatArray,
+    b: FloatArray | None,
+    kind: str,
+    alpha: float,
+    measured: bool,
+) -> tuple[FloatArray, _Moments | None]:
+    if not measured or not shape.x_shape[0]:
+        return _core.conv_forward(shape, x, w, b, kind, alpha), None
+    y, mean, variance = _core.conv_forward_moments(shape, x, w, b, kind, alpha)
+    return y, (mean, variance)
+
+
+def _with_moments(result: Any, moments: _Moments | None) -> Any:
+    if moments is not None:
+        result._moments = moments
+    return result
 
 
 def _gradients(
@@ -187,6 +210,7 @@ def _depthwise(
     padding: Padding,
     dilation_rate: IntPerAxis,
     activation: Fused,
+    measured: bool = False,
 ) -> Any:
     # A kernel (..., C, M) holds the same numbers in the same order as C groups of one channel: (..., 1, C * M).
     w = to_float32(kernel, op, "kernel")
@@ -202,13 +226,13 @@ def _depthwise(
         op, rank, x_array.shape, grouped.shape, strides, padding, dilation_rate, x_array.shape[-1], False
     )
     kind, alpha = fused_activation(op, activation)
-    y = _core.conv_forward(shape, x_array, grouped, b, kind, alpha)
+    y, moments = _forward(shape, x_array, grouped, b, kind, alpha, measured and is_recorded(x, kernel, bias))
 
     def gradients(kind: str, dy: FloatArray, needs: Sequence[bool]) -> Sequence[FloatArray | None]:
         dx, dw, db = _gradients(shape, kind, alpha, x_array, grouped, y, dy, needs)
         return dx, None if dw is None else dw.reshape(w.shape), db
 
-    return record_activated(op, y, (x, kernel, bias), kind, alpha, gradients)
+    return _with_moments(record_activated(op, y, (x, kernel, bias), kind, alpha, gradients), moments)
 
 
 def depthwise_conv1d(
@@ -267,6 +291,41 @@ def depthwise_conv2d(
         array([4., 4., 4.], dtype=float32)
     """
     return _depthwise("depthwise_conv2d", 2, x, kernel, bias, strides, padding, dilation_rate, activation)
+
+
+def measured_conv(
+    rank: int,
+    x: ArrayLike,
+    kernel: ArrayLike,
+    bias: ArrayLike | None,
+    strides: IntPerAxis,
+    padding: Padding,
+    dilation_rate: IntPerAxis,
+    groups: int,
+    activation: Fused,
+) -> Any:
+    """A convolution of any rank, as `conv2d`, whose result is going to be normalized.
+
+    Where a tape records, the tensor brings its channels' moments with it: they were found while it was written.
+    """
+    return _conv(
+        f"conv{rank}d", rank, x, kernel, bias, strides, padding, dilation_rate, groups, activation, False, "auto", True
+    )
+
+
+def measured_depthwise(
+    rank: int,
+    x: ArrayLike,
+    kernel: ArrayLike,
+    bias: ArrayLike | None,
+    strides: IntPerAxis,
+    padding: Padding,
+    dilation_rate: IntPerAxis,
+    activation: Fused,
+) -> Any:
+    """As `measured_conv`, for each channel by itself."""
+    op = f"depthwise_conv{rank}d"
+    return _depthwise(op, rank, x, kernel, bias, strides, padding, dilation_rate, activation, True)
 
 
 def dense(x: ArrayLike, kernel: ArrayLike, bias: ArrayLike | None = None, *, activation: Fused = None) -> Any:

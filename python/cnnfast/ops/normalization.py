@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from cnnfast import _core
-from cnnfast.autograd import ArrayLike, FloatArray, record, to_float32
+from cnnfast.autograd import ArrayLike, FloatArray, Tensor, record, to_float32
 
 _OP = "batch_normalization"
 _ACTIVATIONS = (None, "linear", "relu", "relu6")
@@ -68,7 +68,8 @@ def fused_batch_norm(
     kind = activation or "linear"
     _require_one_per_channel(array, moving_mean=mean, moving_variance=variance)
     if training:
-        mean, variance = _core.batch_moments(array) if array.size else (mean.copy(), variance.copy())
+        known = getattr(x, "_moments", None) if isinstance(x, Tensor) else None
+        mean, variance = known or (_core.batch_moments(array) if array.size else (mean.copy(), variance.copy()))
     y = _core.batch_norm_forward(array, mean, variance, scale, shift, epsilon, kind, added)
     # What was added before a bend moved the value: only the result tells where the gradient stops.
     bent = y if added is not None and kind != "linear" else None
