@@ -88,8 +88,8 @@ class WrittenTiles {
   void add(const WinogradGather& tile) {
     if (moments_ == nullptr) return;
     const float* first = tile.image + tile.row * tile.row_stride + tile.col * tile.pixel_stride;
-    const int64_t rows = std::min<int64_t>(winograd_outputs(tile.kind.vertical), tile.rows - tile.row);
-    const int64_t cols = std::min<int64_t>(winograd_outputs(tile.kind.horizontal), tile.cols - tile.col);
+    const int64_t rows = std::min<int64_t>(tile.tile_rows, tile.rows - tile.row);
+    const int64_t cols = std::min<int64_t>(tile.tile_cols, tile.cols - tile.col);
     // Tiles of a dilated window leave pixels out between theirs.
     const bool dense = tile.pixel_stride == pixel_;
     if (!dense || first != first_ + cols_ * pixel_ || rows != rows_ || tile.row_stride != row_stride_) {
