@@ -98,17 +98,19 @@ def test_all_passes(isa, channels, algorithm, window, strides, dilation, limit):
 
 @pytest.mark.parametrize("filters", [20, 70])
 @pytest.mark.parametrize("rows", range(1, 10))
-def test_tiles_that_are_cut_off(isa, same_bits_for_all_threads, rows, filters):
+@pytest.mark.parametrize(("algorithm", "window"), [("winograd_f4x3", 3), ("winograd_f4x2", 2)])
+def test_tiles_that_are_cut_off(isa, same_bits_for_all_threads, algorithm, window, rows, filters):
     """Every height and width of a last tile, with products of all points in one call and in one for each."""
     rng = np.random.default_rng([rows, filters])
     for cols in range(1, 10):
-        layer = Layer(rng, (3, 3), filters, filters, "winograd_f4x3")
+        layer = Layer(rng, (window, window), filters, filters, algorithm)
         images = int(rng.integers(1, 20))
         layer.pads = [(1, 0), (0, 2)]
-        layer.x = rng.standard_normal((images, rows + 1, cols, filters)).astype(np.float32)
-        layer.shape = _core.ConvShape(
-            "conv", 2, layer.x.shape, layer.w.shape, 1, layer.pads, 1, 1, False, "winograd_f4x3"
-        )
+        size = (rows + window - 2, cols + window - 3)
+        if size[1] == 0:
+            continue
+        layer.x = rng.standard_normal((images, *size, filters)).astype(np.float32)
+        layer.shape = _core.ConvShape("conv", 2, layer.x.shape, layer.w.shape, 1, layer.pads, 1, 1, False, algorithm)
         layer.dy = rng.standard_normal(layer.shape.y_shape).astype(np.float32)
         assert layer.dy.shape[1:3] == (rows, cols)
         for actual, expected in zip(layer.passes(), layer.expected(), strict=True):

@@ -73,7 +73,7 @@ CNNFAST_INLINE void with_kind(WinogradKind kind, Body body) {
       with_axis<AxisF2x3>(kind, body);
       break;
     case WinogradAxis::f4x2:
-      with_axis<AxisF4x2>(kind, body);
+      with_axis<AxisF4x2<4>>(kind, body);
       break;
     case WinogradAxis::f2x5:
       with_axis<AxisF2x5>(kind, body);
@@ -84,30 +84,41 @@ CNNFAST_INLINE void with_kind(WinogradKind kind, Body body) {
 }
 
 // The same with those of a tile's outputs.
-template <typename Body>
+template <template <int> typename Axis, typename Body>
 CNNFAST_INLINE void with_outputs(int outputs, Body body) {
   switch (outputs) {
     case 1:
-      return body(AxisF4x3<1>{});
+      return body(Axis<1>{});
     case 2:
-      return body(AxisF4x3<2>{});
+      return body(Axis<2>{});
     case 3:
-      return body(AxisF4x3<3>{});
+      return body(Axis<3>{});
     default:
-      return body(AxisF4x3<4>{});
+      return body(Axis<4>{});
   }
+}
+
+template <template <int> typename Axis, typename Tile, typename Body>
+CNNFAST_INLINE void with_cut_axes(const Tile& tile, Body body) {
+  with_outputs<Axis>(tile.tile_cols, [&](auto h) {
+    if (tile.kind.vertical == WinogradAxis::unit) {
+      body(UnitAxis{}, h);
+    } else {
+      with_outputs<Axis>(tile.tile_rows, [&](auto v) { body(v, h); });
+    }
+  });
 }
 
 template <typename Tile, typename Body>
 CNNFAST_INLINE void with_tile(const Tile& tile, Body body) {
-  if (tile.kind.horizontal != WinogradAxis::f4x3) return with_kind(tile.kind, body);
-  with_outputs(tile.tile_cols, [&](auto h) {
-    if (tile.kind.vertical == WinogradAxis::unit) {
-      body(UnitAxis{}, h);
-    } else {
-      with_outputs(tile.tile_rows, [&](auto v) { body(v, h); });
-    }
-  });
+  switch (tile.kind.horizontal) {
+    case WinogradAxis::f4x3:
+      return with_cut_axes<AxisF4x3>(tile, body);
+    case WinogradAxis::f4x2:
+      return with_cut_axes<AxisF4x2>(tile, body);
+    default:
+      return with_kind(tile.kind, body);
+  }
 }
 
 }  // namespace cnnfast::CNNFAST_ISA

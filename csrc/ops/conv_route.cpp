@@ -98,9 +98,9 @@ double direct_cost(const WindowSource& source, int64_t images, int64_t out_chann
   return (2 * outputs + per_weight) * count(source.window_floats() * out_channels);
 }
 
-double winograd_cost(const WindowSource& source, int64_t images, int64_t out_channels, WinogradKind kind,
+double winograd_cost(const WindowSource& source, int64_t images, int64_t out_channels, WinogradKind kind, ConvPass pass,
                      double per_weight) {
-  const WinogradTiles tiles(source, images, kind);
+  const WinogradTiles tiles(source, images, kind, pass);
   const double slots = count(tiles.points() * tiles.slots()), outputs = count(tiles.points() * tiles.outputs());
   const double in = count(source.channels), out = count(out_channels), runs = count(tiles.runs());
   return 2 * slots * runs * in * out + count(kind.points()) * per_weight * runs * in * out +
@@ -222,7 +222,7 @@ ConvRoute route_convolution(const WindowSource& source, int64_t images, int64_t 
   const double slower = groups == 1 ? 1 : pass == ConvPass::weights ? kGroupedGradients : kGroupedProducts;
   for (const Candidate& candidate : kCandidates) {
     if (!admits(algorithm, candidate.kind) || !winograd_fits(source, candidate.kind)) continue;
-    const double cost = slower * winograd_cost(source, images, group_out_channels, candidate.kind, per_weight);
+    const double cost = slower * winograd_cost(source, images, group_out_channels, candidate.kind, pass, per_weight);
     if (cost >= least) continue;
     least = cost;
     route.loops = ConvRoute::Loops::winograd;

@@ -17,7 +17,7 @@ namespace cnnfast {
 namespace {
 
 constexpr int kPanelVectors = 2;
-constexpr int64_t kFusedSlots = 28, kFusedSlotsOfFewChannels = 20, kFusedSlotsOfGroups = 14;
+constexpr int64_t kFusedSlots = 28, kFusedSlotsOfFewChannels = 16, kFusedSlotsOfGroups = 14;
 constexpr int64_t kFewChannels = 64;                    // whose products are so short that a call for each point counts
 constexpr int64_t kBundledChannels = 128;               // of groups that go through the steps together
 constexpr int64_t kPanelsPerGather = 2;                 // output channels that are transformed back together
@@ -210,7 +210,6 @@ class WinogradLoops {
 
   int64_t wanted_slots() const {
     if (together()) return kFusedSlotsOfGroups;
-    if (at_once_ && !in_place_) return kFusedSlots;
     return c_.source.channels <= kFewChannels ? kFusedSlotsOfFewChannels : kFusedSlots;
   }
 
@@ -407,7 +406,7 @@ void correlate_winograd(const Correlation& c, WinogradKind kind, const float* x,
                         float* y) {
   const int64_t in = c.source.channels, lanes = kernels().limits.lanes;
   const int64_t vectors = std::min<int64_t>(kPanelVectors, (c.out_channels + lanes - 1) / lanes);
-  const WinogradTiles tiles(c.source, c.images, kind);
+  const WinogradTiles tiles(c.source, c.images, kind, ConvPass::correlation);
   ConvRoute route;
   route.loops = ConvRoute::Loops::winograd;
   route.kind = kind;

@@ -23,7 +23,8 @@ constexpr int64_t kSumFloats = (1 << 20) / 4;
 constexpr int64_t kTransformedFloats = (768 << 10) / 4;
 constexpr int64_t kMostSlots = 56;
 constexpr int64_t kTasks = 16;  // enough to share out evenly among a few threads
-constexpr int64_t kMostChunks = 16;
+constexpr int64_t kFewestChunks = 4, kMostChunks = 16;
+constexpr int64_t kChunkColumns = 128;    // for which clearing, transforming back and adding up its sums is little
 constexpr int64_t kBundledChannels = 64;  // of groups that one task takes
 
 int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
@@ -35,7 +36,7 @@ class TransformedGradient {
                       const PooledInput* pooled)
       : shape_(shape),
         kind_(kind),
-        tiles_(shape.window_source(), shape.images, kind),
+        tiles_(shape.window_source(), shape.images, kind, ConvPass::weights),
         x_(x),
         dy_(dy),
         x_strides_(dense_input(shape.window_source())),
@@ -55,8 +56,9 @@ class TransformedGradient {
     const int64_t slots =
         std::min(kMostSlots, kTransformedFloats / (points * (slot_floats_ + bundles_.most() * out_width)));
     columns_ = std::clamp<int64_t>(slots / tiles_.slots(), 1, tiles_.columns());
-    const int64_t steps = ceil_div(tiles_.columns(), columns_);
-    chunks_ = std::min({steps, kMostChunks, ceil_div(kTasks, in_blocks_ * out_blocks_ * bundles_.count())});
+    chunks_ = std::min({ceil_div(tiles_.columns(), columns_),
+                        std::clamp(tiles_.columns() / kChunkColumns / 4 * 4, kFewestChunks, kMostChunks),
+                        ceil_div(kTasks, in_blocks_ * out_blocks_ * bundles_.count())});
     run_floats_ = bundles_.most() * block_in_ * out_width;
     sum_point_ = spread_points(tiles_.runs() * run_floats_);
     v_point_ = spread_points(columns_ * tiles_.slots() * slot_floats_);

@@ -44,11 +44,14 @@ GroupBundles::GroupBundles(int64_t groups, int64_t wanted) : groups_(groups) {
   most_ = ceil_div(groups, ceil_div(groups, std::max<int64_t>(1, wanted)));
 }
 
-TileAxis::TileAxis(const Axis& axis, WinogradAxis kind) : kind_(kind), subs_(axis.stride) {
+TileAxis::TileAxis(const Axis& axis, WinogradAxis kind, ConvPass pass) : kind_(kind), subs_(axis.stride) {
   const int64_t dilation = axis.window == 1 ? 1 : axis.dilation, step = subs_ * dilation;
   const int outputs = winograd_outputs(kind);
-  // Phases of a dilation would end differently.
-  if (winograd_cuts(kind) && dilation == 1) cut_ = static_cast<int>(axis.out % outputs);
+  // Phases of a dilation would end differently. For the gradient to the weights of a strided layer, whose windows are
+  // of two taps, so few tiles are transformed at a time that parting them costs more than it saves (measured).
+  if (winograd_cuts(kind) && dilation == 1 && (pass == ConvPass::correlation || winograd_taps(kind) > 2)) {
+    cut_ = static_cast<int>(axis.out % outputs);
+  }
   for (int64_t phase = 0; phase < std::min(dilation, axis.out); ++phase) {
     for (int64_t first = 0; first * dilation + phase < axis.out; first += outputs) {
       outputs_.push_back({phase, dilation, ceil_div(axis.out - phase, dilation), first});
@@ -73,12 +76,12 @@ ImageStrides dense_output(const WindowSource& source, int64_t channels) {
   return {a[0].out * plane, plane, row, channels};
 }
 
-WinogradTiles::WinogradTiles(const WindowSource& source, int64_t images, WinogradKind kind)
+WinogradTiles::WinogradTiles(const WindowSource& source, int64_t images, WinogradKind kind, ConvPass pass)
     : kind_(kind),
       images_(images),
       depth_(source.axis[0]),
-      rows_(source.axis[1], kind.vertical),
-      cols_(source.axis[2], kind.horizontal),
+      rows_(source.axis[1], kind.vertical, pass),
+      cols_(source.axis[2], kind.horizontal, pass),
       rows_window_(source.axis[1].window),
       cols_window_(source.axis[2].window) {
   depth_tiles_ = ceil_div(depth_.out, depth_.window == 1 ? 1 : kColumnDepths);

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "kernels/winograd.h"
+#include "ops/conv_route.h"
 #include "ops/panels.h"
 #include "ops/window.h"
 
@@ -22,7 +23,7 @@ namespace cnnfast {
 // How one axis of an image is cut into tiles.
 class TileAxis {
  public:
-  TileAxis(const Axis& axis, WinogradAxis kind);
+  TileAxis(const Axis& axis, WinogradAxis kind, ConvPass pass);
 
   // Of the positions offset, offset + step, ... (`size` of them), a tile begins at number `first`, which may lie
   // outside.
@@ -61,7 +62,7 @@ ImageStrides dense_output(const WindowSource& source, int64_t channels);
 
 class WinogradTiles {
  public:
-  WinogradTiles(const WindowSource& source, int64_t images, WinogradKind kind);
+  WinogradTiles(const WindowSource& source, int64_t images, WinogradKind kind, ConvPass pass);
 
   int64_t columns() const { return images_ * depth_tiles_ * rows_.tiles() * cols_.tiles(); }
   int64_t outputs() const { return depth_outputs_; }  // of a column

@@ -53,9 +53,11 @@ struct AxisF2x3 {
   }
 };
 
-// F(4, 2) over the points {0, a, -a, b, infinity}, for windows of two taps: those of the phases of a stride.
+// F(4, 2) over the points {infinity, a, -a, 0, b}, of which tiles of fewer outputs take the first, as those of six
+// points below do. For windows of two taps: those of the phases of a stride.
+template <int Outputs>
 struct AxisF4x2 {
-  static constexpr int kOutputs = 4, kTaps = 2, kPoints = 5, kPitch = 5;
+  static constexpr int kOutputs = Outputs, kTaps = 2, kPoints = Outputs + 1, kPitch = 5;
   static constexpr float a = 0.75f, b = -2.0f, a2 = a * a, a3 = a2 * a, b2 = b * b, b3 = b2 * b;
   // One over the derivative of the polynomial with these roots, at each of them.
   static constexpr float n0 = 1 / (a2 * b), n1 = 1 / (2 * a2 * (a - b)), n2 = -1 / (2 * a2 * (a + b)),
@@ -65,42 +67,84 @@ struct AxisF4x2 {
   CNNFAST_INLINE Vec plus(Vec v, float factor, Vec w) { return fma(broadcast(factor), w, v); }
 
   CNNFAST_INLINE void data(const Vec* d, Vec* v) {
-    // d with the root b taken out.
-    Vec e[4];
-    CNNFAST_UNROLL for (int i = 0; i < 4; ++i) e[i] = plus(d[i + 1], -b, d[i]);
-    v[0] = plus(e[2], -a2, e[0]);
-    v[1] = plus(e[2], a, e[1]);
-    v[2] = plus(e[2], -a, e[1]);
-    v[3] = plus(d[3], -a2, d[1]);
-    v[4] = plus(e[3], -a2, e[1]);
+    if constexpr (Outputs == 4) {
+      // d with the root b taken out.
+      Vec e[4];
+      CNNFAST_UNROLL for (int i = 0; i < 4; ++i) e[i] = plus(d[i + 1], -b, d[i]);
+      v[0] = plus(e[3], -a2, e[1]);
+      v[1] = plus(e[2], a, e[1]);
+      v[2] = plus(e[2], -a, e[1]);
+      v[3] = plus(e[2], -a2, e[0]);
+      v[4] = plus(d[3], -a2, d[1]);
+    } else if constexpr (Outputs == 3) {
+      v[0] = plus(d[3], -a2, d[1]);
+      v[1] = times(a - b, plus(d[2], a, d[1]));
+      v[2] = times(-a - b, plus(d[2], -a, d[1]));
+      v[3] = times(-b, plus(d[2], -a2, d[0]));
+    } else if constexpr (Outputs == 2) {
+      v[0] = plus(d[2], -a2, d[0]);
+      v[1] = times(a * (a - b), plus(d[1], a, d[0]));
+      v[2] = times(a * (a + b), plus(d[1], -a, d[0]));
+    } else {
+      v[0] = plus(d[1], -a, d[0]);
+      v[1] = times(2 * a2 * (a - b), d[0]);
+    }
   }
   CNNFAST_INLINE void output(const Vec* m, Vec* y) {
-    const Vec sum = m[1] + m[2], difference = m[1] - m[2];
-    y[0] = m[0] + sum + m[3];
-    y[1] = plus(times(a, difference), b, m[3]);
-    y[2] = plus(times(a2, sum), b2, m[3]);
-    y[3] = plus(plus(m[4], a3, difference), b3, m[3]);
-  }
-  CNNFAST_INLINE void weights(const Vec* g, Vec* u) {
-    const Vec odd = times(a, g[1]);
-    u[0] = times(n0, g[0]);
-    u[1] = times(n1, g[0] + odd);
-    u[2] = times(n2, g[0] - odd);
-    u[3] = times(n3, plus(g[0], b, g[1]));
-    u[4] = g[1];
+    if constexpr (Outputs == 1) {
+      y[0] = m[1] + m[0];
+    } else {
+      const Vec sum = m[1] + m[2], difference = m[1] - m[2];
+      if constexpr (Outputs == 4) {
+        y[0] = m[3] + sum + m[4];
+        y[1] = plus(times(a, difference), b, m[4]);
+        y[2] = plus(times(a2, sum), b2, m[4]);
+        y[3] = plus(plus(m[0], a3, difference), b3, m[4]);
+      } else if constexpr (Outputs == 3) {
+        y[0] = m[3] + sum;
+        y[1] = times(a, difference);
+        y[2] = plus(m[0], a2, sum);
+      } else {
+        y[0] = sum;
+        y[1] = plus(m[0], a, difference);
+      }
+    }
   }
   CNNFAST_INLINE void output_gradient(const Vec* dy, Vec* v) {
-    const Vec even = plus(dy[0], a2, dy[2]), odd = plus(times(a, dy[1]), a3, dy[3]);
-    v[0] = dy[0];
-    v[1] = even + odd;
-    v[2] = even - odd;
-    v[3] = plus(plus(dy[0], b, dy[1]), b2, plus(dy[2], b, dy[3]));
-    v[4] = dy[3];
+    v[0] = dy[Outputs - 1];
+    if constexpr (Outputs == 4) {
+      const Vec even = plus(dy[0], a2, dy[2]), odd = plus(times(a, dy[1]), a3, dy[3]);
+      v[1] = even + odd;
+      v[2] = even - odd;
+      v[3] = dy[0];
+      v[4] = plus(plus(dy[0], b, dy[1]), b2, plus(dy[2], b, dy[3]));
+    } else if constexpr (Outputs == 3) {
+      const Vec even = plus(dy[0], a2, dy[2]), odd = times(a, dy[1]);
+      v[1] = even + odd;
+      v[2] = even - odd;
+      v[3] = dy[0];
+    } else if constexpr (Outputs == 2) {
+      v[1] = plus(dy[0], a, dy[1]);
+      v[2] = plus(dy[0], -a, dy[1]);
+    } else {
+      v[1] = dy[0];
+    }
+  }
+  // The weights are those of whole tiles.
+  CNNFAST_INLINE void weights(const Vec* g, Vec* u) {
+    static_assert(Outputs == 4);
+    const Vec odd = times(a, g[1]);
+    u[0] = g[1];
+    u[1] = times(n1, g[0] + odd);
+    u[2] = times(n2, g[0] - odd);
+    u[3] = times(n0, g[0]);
+    u[4] = times(n3, plus(g[0], b, g[1]));
   }
   CNNFAST_INLINE void weights_gradient(const Vec* m, Vec* dg) {
-    const Vec m1 = times(n1, m[1]), m2 = times(n2, m[2]), m3 = times(n3, m[3]);
-    dg[0] = plus(m1 + m2 + m3, n0, m[0]);
-    dg[1] = plus(plus(m[4], a, m1 - m2), b, m3);
+    static_assert(Outputs == 4);
+    const Vec m1 = times(n1, m[1]), m2 = times(n2, m[2]), m3 = times(n3, m[4]);
+    dg[0] = plus(m1 + m2 + m3, n0, m[3]);
+    dg[1] = plus(plus(m[0], a, m1 - m2), b, m3);
   }
 };
 
