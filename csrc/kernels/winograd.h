@@ -54,9 +54,7 @@ constexpr int winograd_points(WinogradAxis axis) { return winograd_outputs(axis)
 
 // Whether an axis has tiles of fewer outputs too, for the end of an image: these use its first points, as many as
 // outputs and taps need, and the same weights.
-constexpr bool winograd_cuts(WinogradAxis axis) {
-  return axis == WinogradAxis::f4x3 || axis == WinogradAxis::f4x2;
-}
+constexpr bool winograd_cuts(WinogradAxis axis) { return axis == WinogradAxis::f4x3 || axis == WinogradAxis::f4x2; }
 
 // The vertical axis is `axis` or `unit`; the horizontal one is `axis`.
 struct WinogradKind {
