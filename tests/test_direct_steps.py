@@ -125,6 +125,23 @@ def test_a_layer_that_is_used_twice(monkeypatch):
         np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-7)
 
 
+def test_penalties_of_this_model_need_a_tape_and_of_others_do_not(monkeypatch):
+    x, y = data(4, True)
+    used = []
+    real = steps.learned_by_tape
+    monkeypatch.setattr(steps, "learned_by_tape", lambda *args: used.append(1) or real(*args))
+    penalised = cnnfast.Sequential(
+        [layers.Input((8, 8, 2)), layers.Flatten(), layers.Dense(5, kernel_regularizer=cnnfast.regularizers.L2(1.0))]
+    )
+    penalised.compile("sgd", losses.SparseCategoricalCrossentropy(from_logits=True))
+    without = float(penalised._compile_loss(y, penalised(x)))
+    squares = float(np.square(penalised.layers[-1].kernel.numpy()).sum())
+    assert penalised.train_on_batch(x, y) == pytest.approx(without + squares, rel=1e-5)
+    assert used == [1]
+    trained(made("linear", LOSSES["sparse"][1]()), x, y)
+    assert used == [1]
+
+
 class OwnLoss(cnnfast.Sequential):
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
         return 2.0 * super().compute_loss(x, y, y_pred, sample_weight, training)

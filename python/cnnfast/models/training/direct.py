@@ -70,7 +70,7 @@ def _loss_of(model: Any) -> Loss | None:
     """The only thing that training minimises, where that is one loss as it comes with the library."""
     if model._compile_loss is None or not _plain(type(model)) or not _OWN.isdisjoint(vars(model)):
         return None
-    if any_penalties() or is_recording():
+    if is_recording() or (any_penalties() and model.losses):
         return None
     loss: Loss | None = model._compile_loss.only
     if loss is None or type(loss).__call__ is not Loss.__call__ or "call" in vars(loss) or not loss._is_mean():
