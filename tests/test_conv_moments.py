@@ -26,6 +26,7 @@ CASES = {
     "winograd, a row": ((3, 70, 32), (3, 32, 32), {"algorithm": "winograd_f4x3"}),
     "winograd, volumes": ((2, 5, 9, 10, 16), (3, 3, 3, 16, 32), {"padding": "same", "algorithm": "winograd_f2x3"}),
     "few rows": ((2, 1, 1, 300), (1, 1, 300, 200), {}),
+    "more channels than weights are near": ((9, 1, 1, 131080), (1, 1, 131080, 3), {}),
     "to few channels": ((2, 30, 31, 8), (5, 5, 8, 2), {"padding": "same"}),
     "a whole image": ((40, 5, 5, 6), (5, 5, 6, 20), {}),
     "1x1 image": ((1, 1, 1, 4), (1, 1, 4, 4), {}),

@@ -47,7 +47,9 @@ Correlation flattened(Correlation c) {
 int64_t pixels_at_most(const Correlation& c, Runs runs) {
   const auto fits = [](int64_t floats) { return std::max<int64_t>(kMaxTilePixels, kBlockFloats / floats); };
   if (runs == Runs::windows) return fits(c.source.window_floats());
-  return c.moments == nullptr ? INT64_MAX : fits(std::min(c.out_channels, kWeightFloats / c.source.window_floats()));
+  if (c.moments == nullptr) return INT64_MAX;
+  // The channels of the panels that are read for a block, of at least one.
+  return fits(std::clamp<int64_t>(kWeightFloats / c.source.window_floats(), 1, c.out_channels));
 }
 
 class Loops {
