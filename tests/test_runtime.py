@@ -113,6 +113,29 @@ def test_the_default_follows_the_affinity_mask():
     assert int(result.stdout) == 1
 
 
+def test_first_calls_from_several_threads_at_once_end():
+    code = """
+import faulthandler, threading
+import numpy as np
+from cnnfast import _core
+faulthandler.dump_traceback_later(20, exit=True)
+x, ready = np.ones((4, 4), np.float32), []
+def call():
+    while not ready:
+        pass
+    _core.channel_sums(x)
+threads = [threading.Thread(target=call) for _ in range(8)]
+for t in threads:
+    t.start()
+ready.append(True)
+for t in threads:
+    t.join()
+"""
+    for _ in range(5):  # threads must meet in the very first call
+        result = run_python(code)
+        assert result.returncode == 0, result.stderr
+
+
 def test_concurrent_calls_from_python_threads_are_right():
     inputs = [large_array(seed) for seed in range(4)]
     expected = [np.asarray(ops.tanh(x)) for x in inputs]

@@ -23,8 +23,10 @@ struct pyobject_caster<array_t<T, array::c_style>> {
   pyobject_caster() : value(reinterpret_steal<type>(handle())) {}
 
   bool load(handle src, bool convert) {
+    // Before `native`: the first call lets other threads run, which must not find that one half made.
+    const npy_api& api = npy_api::get();
     static const PyObject* const native = dtype::of<T>().release().ptr();
-    if (Py_TYPE(src.ptr()) == npy_api::get().PyArray_Type_ && array_proxy(src.ptr())->descr == native &&
+    if (Py_TYPE(src.ptr()) == api.PyArray_Type_ && array_proxy(src.ptr())->descr == native &&
         check_flags(src.ptr(), npy_api::NPY_ARRAY_C_CONTIGUOUS_)) {
       value = reinterpret_borrow<type>(src);
       return true;
