@@ -254,9 +254,10 @@ bool lines_pay(const WindowSource& source, int64_t out_channels) {
   const int64_t lanes = limits.lanes;
   const auto& a = source.axis;
   if (!lines_fit(source, out_channels)) return false;
-  // Lines between the taps of a wide window would be copied for nothing; and tiles should be at least half full.
+  // Lines between windows, and between the taps of a wide one, would be copied for nothing; and tiles should be at
+  // least half full.
   return 2 * a[1].out >= line_rows(static_cast<int>(out_channels), limits.accumulators) && a[0].dilation <= 2 &&
-         a[1].dilation <= 2 && 2 * a[2].out > rounded_up(a[2].out, lanes);
+         a[1].dilation <= 2 && a[1].stride <= 2 * a[1].reach() && 2 * a[2].out > rounded_up(a[2].out, lanes);
 }
 
 void correlate_lines(const std::vector<CorrelationPart>& parts, const float* x, const float* bias) {
