@@ -118,3 +118,27 @@ def test_shapes_that_an_algorithm_does_not_admit(isa, rng, algorithm, x, kernel,
 def test_unknown_algorithms_are_refused():
     with pytest.raises(ValueError, match=r"conv2d: algorithm must be one of 'auto', .*'few_rows', got 'fast'"):
         ops.conv2d(np.ones((1, 3, 3, 1)), np.ones((1, 1, 1, 1)), algorithm="fast")
+
+
+FAR = 2**31 - 1
+
+
+@pytest.mark.parametrize("dilation", [1, 2])
+@pytest.mark.parametrize("strides", [(FAR, 1), (1, FAR), (FAR, FAR)], ids=["rows", "columns", "both"])
+@pytest.mark.parametrize(("channels", "filters"), [(3, 4), (3, 8), (1, 2), (20, 33)])
+def test_strides_over_the_whole_image(isa, rng, channels, filters, strides, dilation):
+    # No loops keep, copy or walk what lies between two windows where there is but one.
+    x = rng.standard_normal((2, 9, 40, channels)).astype(np.float32)
+    w = rng.standard_normal((3, 3, channels, filters)).astype(np.float32)
+    rows, columns = (size if step == 1 else 2 * dilation + 1 for size, step in zip((9, 40), strides, strict=True))
+    near = np.ascontiguousarray(x[:, :rows, :columns])
+    expected = ops.conv2d(near, w, dilation_rate=dilation, algorithm="direct")
+    dy = rng.standard_normal(expected.shape).astype(np.float32)
+    y, (dx, dw) = gradients(lambda *a: ops.conv2d(*a, strides=strides, dilation_rate=dilation), [x, w], dy)
+    _, (near_dx, near_dw) = gradients(
+        lambda *a: ops.conv2d(*a, dilation_rate=dilation, algorithm="direct"), [near, w], dy
+    )
+    assert_close(y, expected, 9 * channels)
+    assert_close(dx[:, :rows, :columns], near_dx, 9 * filters)
+    assert np.count_nonzero(dx) == np.count_nonzero(dx[:, :rows, :columns])
+    assert_close(dw, near_dw, dy.size // filters)

@@ -32,8 +32,9 @@ Phase make_phase(const Axis& forward, int64_t start) {
   const int64_t step = forward.stride / std::gcd(forward.stride, forward.dilation);
   // t reaches this phase where start + pad - t * dilation is a multiple of the stride.
   int64_t first = 0;
-  while (first < step && (start + forward.pad_before - first * forward.dilation) % forward.stride != 0) ++first;
-  for (int64_t t = first; first < step && t < forward.window; t += step) phase.taps.insert(phase.taps.begin(), t);
+  const int64_t end = std::min(step, forward.window);
+  while (first < end && (start + forward.pad_before - first * forward.dilation) % forward.stride != 0) ++first;
+  for (int64_t t = first; first < end && t < forward.window; t += step) phase.taps.insert(phase.taps.begin(), t);
   const auto taps = static_cast<int64_t>(phase.taps.size());
   const int64_t dilation = step * forward.dilation / forward.stride;
   // Tap `first` of the phase's first input comes from this output; further taps from outputs before it.

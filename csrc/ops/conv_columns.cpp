@@ -208,8 +208,10 @@ class ColumnGradient {
 }  // namespace
 
 bool columns_pay(const ConvShape& shape) {
-  return shape.groups == 1 && shape.in_channels <= kMostChannels && shape.images > 0 && !shape.flip_kernel &&
-         shape.taps() > 1 && (shape.algorithm == ConvAlgorithm::automatic || shape.algorithm == ConvAlgorithm::columns);
+  const Axis& width = shape.axis[2];
+  const bool chosen = shape.algorithm == ConvAlgorithm::automatic || shape.algorithm == ConvAlgorithm::columns;
+  return chosen && shape.groups == 1 && shape.in_channels <= kMostChannels && shape.images > 0 && !shape.flip_kernel &&
+         shape.taps() > 1 && width.stride <= std::max(width.in, width.reach());  // each phase takes room
 }
 
 void conv_transposed_columns(const ConvShape& shape, const float* dy, const float* w, const float* bias,
