@@ -1,5 +1,8 @@
 """Joined layers, folded normalization, profiles and copies of models."""
 
+import copy
+import pickle
+
 import numpy as np
 import pytest
 
@@ -300,3 +303,20 @@ def test_a_border_in_a_profile(rng):
     (row,) = model.profile(rng.standard_normal((2, 8, 8, 3)), repeats=1, print_fn=None)
     assert row.multiply_adds == 2 * 8 * 8 * 4 * 27
     assert row.output_shape == (2, 8, 8, 4)
+
+
+@pytest.mark.parametrize("copied", [copy.deepcopy, lambda model: pickle.loads(pickle.dumps(model))])
+def test_copies_join_their_steps_anew(copied):
+    x = layers.Input((6, 6, 2))
+    inner = Sequential([layers.Input((4, 4, 3)), layers.Conv2D(3, 3), layers.ReLU()])
+    model = Model(x, inner(layers.Conv2D(3, 3)(x)))
+    data = np.ones((2, 6, 6, 2), np.float32)
+    for used in (False, True):
+        if used:
+            model.predict(data, verbose=0)
+        other = copied(model)
+        other.layers[1].activation = "tanh"
+        assert np.abs(other.predict(data, verbose=0) - model.predict(data, verbose=0)).max() > 1e-4
+        np.testing.assert_allclose(other.predict(data, verbose=0), other(data), rtol=1e-5)
+        model.layers[1].activation = None  # as it was, but steps are joined anew
+        np.testing.assert_allclose(other.predict(data, verbose=0), other(data), rtol=1e-5)

@@ -121,6 +121,10 @@ class Graph:
 
     # Computing
 
+    def __getstate__(self) -> dict[str, Any]:
+        # A copy, perhaps in another process, joins its steps itself.
+        return {**vars(self), "_steps": [], "_folded": None, "_chained": None, "_planned_at": -1}
+
     def _number_slots(self) -> dict[int, int]:
         slots = dict(self._given)
         for node in self.nodes:
@@ -138,6 +142,9 @@ class Graph:
         return self._steps
 
     def _plan(self) -> list[Step]:
+        # Their numbers stay what they are, but in a copy the tensors are others.
+        self._given = {id(tensor): number for number, tensor in enumerate(self.inputs)}
+        self._slots = self._number_slots()
         steps = fused([step_of(node, self._slots) for node in self.nodes], self._output_slots)
         note_last_uses(steps, self._output_slots)
         return steps
