@@ -162,3 +162,22 @@ def test_models_in_models_that_compute_otherwise(rng):
     values = rng.standard_normal((3, 5)).astype(np.float32)
     for y, expected in zip(model.infer(values), model(values, training=False), strict=True):
         np.testing.assert_allclose(y, expected, rtol=1e-5, atol=1e-5)
+
+
+class Scaled(Model):
+    def __init__(self):
+        super().__init__()
+        self.dense = layers.Dense(3)
+
+    def call(self, x, shift=None, scale=1.0):
+        y = self.dense(x) * scale
+        return y if shift is None else y + shift
+
+
+def test_models_in_models_whose_call_takes_more(rng):
+    x, shift = layers.Input((4,)), layers.Input((3,))
+    inner = Scaled()
+    model = Model([x, shift], [inner(x, scale=2.0), inner(x, shift), inner(x, shift=shift)])
+    data = [rng.standard_normal((2, *t.shape[1:])).astype(np.float32) for t in (x, shift)]
+    for found, expected in zip(model.predict(data, verbose=0), model(data), strict=True):
+        np.testing.assert_allclose(found, expected, rtol=1e-5)

@@ -165,8 +165,10 @@ class InferredModel:
     def __init__(self, compute: Any) -> None:
         self.compute = compute
 
-    def __call__(self, x: Any, training: bool | None = None) -> Any:
+    def __call__(self, x: Any, *args: Any, training: bool | None = None, **kwargs: Any) -> Any:
         """What the model computes."""
+        if args or kwargs:  # its `call` takes more than the input
+            return self.compute(x, *args, training=training, **kwargs)
         arrays = all(is_float32(part) for part in x) if type(x) is list else is_float32(x)
         # A call may have been made to train.
         return self.compute.infer(x) if arrays and not training else self.compute(x, training=training)
