@@ -207,3 +207,53 @@ def test_errors_are_those_of_the_loss_and_the_layers():
         model.train_on_batch(x, y)
     for a, b in zip(weights_of(model), before, strict=True):
         np.testing.assert_array_equal(a, b)
+
+
+def test_labels_as_a_column(monkeypatch):
+    x, y = data(4, True)
+    wanted = trained(made("softmax", "sparse_categorical_crossentropy"), x, y, tape=True)
+    assert_direct(monkeypatch)
+    assert_same(trained(made("softmax", "sparse_categorical_crossentropy"), x, y[:, None]), wanted)
+
+
+@pytest.mark.parametrize(
+    ("activation", "arguments"),
+    [("linear", {"from_logits": True, "ignore_class": 3}), ("sigmoid", {}), ("softmax", {"from_logits": True})],
+)
+def test_nothing_is_computed_twice_where_a_tape_is_needed(activation, arguments, monkeypatch):
+    used = []
+    monkeypatch.setattr(direct, "computed", lambda *args: used.append(1))
+    x, y = data(4, True)
+    trained(made(activation, losses.SparseCategoricalCrossentropy(**arguments)), x, y)
+    assert used == []
+
+
+def test_penalties_are_computed_once_a_step():
+    used = []
+
+    def penalty(w):
+        used.append(1)
+        return 0.1 * cnnfast.ops.sum(cnnfast.ops.square(w))
+
+    model = made("linear", LOSSES["sparse"][1]())
+    model.layers[-1].kernel.regularizer = penalty
+    x, y = data(4, True)
+    trained(model, x, y, count=3)
+    assert len(used) == 3
+
+
+@pytest.mark.filterwarnings("ignore:.*gradient")
+def test_layers_that_a_callback_freezes_stay_as_they_are():
+    class Freezing(cnnfast.callbacks.Callback):
+        def on_train_batch_end(self, batch, logs=None):
+            if batch == 0:
+                self.model.layers[0].trainable = False
+                self.at = self.model.layers[0].kernel.numpy()
+
+    x, y = data(6, True)
+    model = made("linear", LOSSES["sparse"][1]())
+    callback, before = Freezing(), weights_of(model)
+    model.fit(x, y, batch_size=2, shuffle=False, verbose=0, callbacks=[callback])
+    np.testing.assert_array_equal(model.layers[0].kernel.numpy(), callback.at)
+    assert not np.array_equal(callback.at, before[0])
+    assert not np.array_equal(model.layers[-1].kernel.numpy(), before[-2])

@@ -24,11 +24,6 @@ class _Noted:
     assigned_settings = 0
 
 
-def any_penalties() -> bool:
-    """Whether any layer ever added a loss, or any variable ever had a regularizer."""
-    return _Noted.any or Variable.any_regularized
-
-
 def assigned_settings() -> int:
     """How often an attribute that says what a layer does was assigned: who joined layers has to look again."""
     return _Noted.assigned_settings
@@ -142,6 +137,12 @@ class Penalised(Configured):
         if Variable.any_regularized:
             found += [v.regularizer(v) for v in self.trainable_weights if v.regularizer is not None]
         return found
+
+    def _has_losses(self) -> bool:
+        """Whether there are any `losses`, without computing them."""
+        if _Noted.any and any(layer._noted_losses for layer in self._with_parts()):
+            return True
+        return Variable.any_regularized and any(v.regularizer is not None for v in self.trainable_weights)
 
     def add_loss(self, loss: Any) -> None:
         """Add to the loss, from inside `call`; it counts until the next call.

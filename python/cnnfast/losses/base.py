@@ -126,6 +126,10 @@ class Loss(Configured):
         """Whether the loss is a mean, without weights, that `_at_once` may know a quicker way to."""
         return False
 
+    def _is_mean_of_logits(self, from_softmax: bool) -> bool:
+        """Whether `_at_once` knows the mean for logits, or for what softmax made of them, whatever the labels are."""
+        return False
+
     def _at_once(self, y_true: Any, y_pred: Any, mean: LossFunction) -> Any:
         """What `mean` makes of labels and logits; None where the values are to be computed."""
 
@@ -267,6 +271,11 @@ class LossFunctionWrapper(Loss):
         cls = type(self)
         own = cls.call is not LossFunctionWrapper.call or cls.counted is not LossFunctionWrapper.counted
         return not own and self.reduction in _MEANS and _rule(_averaging, self.fn) is not None
+
+    def _is_mean_of_logits(self, from_softmax: bool) -> bool:
+        arguments = self._function_arguments
+        fits = bool(arguments.get("from_logits")) != from_softmax and arguments.get("ignore_class") is None
+        return fits and self._is_mean()
 
     def _at_once(self, y_true: Any, y_pred: Any, mean: LossFunction) -> Any:
         return _averaging[self.fn](y_true, y_pred, mean, **self._function_arguments)

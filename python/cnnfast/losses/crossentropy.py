@@ -163,8 +163,12 @@ def _mean_sparse(
 ) -> Any:
     """A mean of `sparse_categorical_crossentropy` from the logits, or None where it takes more than that."""
     logits = _rows_of_logits(y_pred, from_logits, axis)
+    if ignore_class is not None or logits is None:
+        return None
     labels = np.asarray(y_true)
-    if ignore_class is not None or logits is None or labels.shape != logits.shape[:-1]:
+    if labels.shape == (*logits.shape[:-1], 1):
+        labels = labels.reshape(logits.shape[:-1])
+    if labels.shape != logits.shape[:-1]:
         return None
     if labels.dtype.kind == "f":
         labels = class_labels("sparse_categorical_crossentropy", labels, logits.shape)

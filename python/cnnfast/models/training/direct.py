@@ -15,7 +15,7 @@ from cnnfast import models
 from cnnfast.activations import softmax
 from cnnfast.autograd import FloatArray, GradientTape, Tensor, Variable, is_recording
 from cnnfast.layers.base import Layer
-from cnnfast.layers.penalties import Penalised, any_penalties
+from cnnfast.layers.penalties import Penalised
 from cnnfast.losses import Loss
 from cnnfast.models.chains import Chain, Plan
 from cnnfast.models.training.compiled import Compiled
@@ -48,6 +48,8 @@ def learned_directly(model: Any, x: Any, y: Any) -> Learned | None:
     plan = chain.plan(x)
     if plan is None or plan.after not in (None, softmax):  # another function might ask whether it trains
         return None
+    if not loss._is_mean_of_logits(from_softmax=plan.after is softmax):
+        return None
     array, back = computed(plan.chain, x, plan.weights)
     output = wrap(array)
     y_pred = chain.activated(output, plan)
@@ -70,10 +72,10 @@ def _loss_of(model: Any) -> Loss | None:
     """The only thing that training minimises, where that is one loss as it comes with the library."""
     if model._compile_loss is None or not _plain(type(model)) or not _OWN.isdisjoint(vars(model)):
         return None
-    if is_recording() or (any_penalties() and model.losses):
+    if is_recording() or model._has_losses():
         return None
     loss: Loss | None = model._compile_loss.only
-    if loss is None or type(loss).__call__ is not Loss.__call__ or "call" in vars(loss) or not loss._is_mean():
+    if loss is None or type(loss).__call__ is not Loss.__call__ or "call" in vars(loss):
         return None
     return loss
 
@@ -112,9 +114,9 @@ def _gradients(
     variables: Sequence[Variable],
 ) -> Sequence[Tensor | None]:
     keys, asked = plan.weights.keys, [v._key for v in variables]
-    if asked == keys:
+    wanted = {v._key for v in variables if v.trainable}  # a callback may have frozen some since an epoch began
+    if asked == keys and wanted.issuperset(keys):
         return [wrap(found) for found in back(dy, plan.needs_all)[1:] if found is not None]
-    wanted = set(asked)
     by_key: dict[int, FloatArray] = {}
     for key, found in zip(keys, back(dy, [False, *[key in wanted for key in keys]])[1:], strict=True):
         if found is not None:  # weights that several layers share have as many gradients
