@@ -183,8 +183,7 @@ def test_what_is_no_number_goes_the_same_way(isa, rng, activation, filters):
     ],
 )
 def test_windows_that_never_leave_the_registers(isa, rng, activation, x_shape, kernel, padding, groups, strides, lines):
-    if kernel[-1] < 16 and isa not in lines:
-        pytest.skip("these pool what they have written")
+    in_registers = kernel[-1] >= 16 or isa in lines  # the others pool what they have written
     shape = _core.ConvShape("conv2d", 2, x_shape, kernel, strides, padding, 1, groups)
     pooling = _core.Pooling("max_pool2d", shape.y_shape, 2, 2, "valid", 1)
     x = rng.standard_normal(x_shape).astype(np.float32)
@@ -201,15 +200,18 @@ def test_windows_that_never_leave_the_registers(isa, rng, activation, x_shape, k
             _core.count_kernel_calls()
             try:
                 found, places = _core.conv_pool_forward(shape, pooling, x, w, bias, activation, alpha, True)
-                without = _core.conv_pool_forward(shape, pooling, x, w, bias, activation, alpha, False)[0]
+                without = _core.conv_pool_forward(shape, pooling, x, w, bias, activation, alpha, False)
                 calls = dict(zip(_core.kernel_names(), _core.kernel_calls(), strict=True))
             finally:
                 _core.select_isa(isa)
-            assert calls["line_pool_tile" if isa in lines else "conv_pool_tile"] > 0
-            assert calls["max_pool_row"] == 0
+            if in_registers:
+                assert calls["line_pool_tile" if isa in lines else "conv_pool_tile"] > 0
+                assert calls["max_pool_row"] == 0
+                assert without is not None
             np.testing.assert_array_equal(np.isnan(found), np.isnan(y))
             np.testing.assert_array_equal(np.nan_to_num(found).view(np.uint32), np.nan_to_num(y).view(np.uint32))
-            np.testing.assert_array_equal(without, y)
+            if without is not None:  # two passes may be quicker where no gradient is wanted
+                np.testing.assert_array_equal(without[0], y)
             np.testing.assert_array_equal(places, winners)
 
 
